@@ -1,0 +1,108 @@
+"""Warnings that say what went wrong in training, in numbers."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sgdopt._full_batch import second_moments
+from sklearn_sgdopt._lazy import kernels
+from sklearn_sgdopt._optimizer_state import OptimizerState
+from sklearn_sgdopt._standardize import RunningMoments
+from sklearn_sgdopt._step_size import Curvature, automatic_rate
+from sklearn_sgdopt._training import Outcome, batch_rows, spread_of_targets
+
+COLLINEAR = 1e4  # condition number from which slow convergence is put down to the data
+WIDEST = 256  # features up to which the condition number is worth its cubic cost
+EXAMINED_ROWS = 8192
+UNFINISHED = 0.02  # part of the loss by which an optimum must lie lower to be worth a warning
+
+
+def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outcome) -> None:
+    """Name the rate, one that is safe, and the feature with the largest scale."""
+    coordinates = kernels().Coordinates(*state.coordinates)
+    curvature = Curvature.of(rows, coordinates, intercept=est.fit_intercept)
+    batch_size = batch_rows(est, rows)
+    safe = automatic_rate(
+        est,
+        curvature,
+        batch_size=batch_size,
+        exact=batch_size == rows.X.shape[0],
+        spread=spread_of_targets(est, state),
+    )
+    moments = RunningMoments.of(rows.X, rows.weight)
+    size = np.hypot(moments.mean, np.sqrt(moments.variance))
+    largest = int(np.argmax(size))
+    names = getattr(est, "feature_names_in_", None)
+    feature = f"{names[largest]!r}" if names is not None else f"{largest}"
+    remedy = "" if est.standardize else ", or standardize=True, which makes the scale of features harmless"
+    warnings.warn(
+        f"Training diverged with learning rate {outcome.rate.max():.3g}: the loss reached "
+        f"{outcome.losses[-1]:.3g} in epoch {len(outcome.losses)}, and the parameters from before that epoch "
+        f"are kept. A safe rate for these rows is {safe.min():.3g}. The feature with the largest scale is "
+        f"{feature} (root mean square {size[largest]:.3g}). Use learning_rate='auto'{remedy}.",
+        ConvergenceWarning,
+        stacklevel=4,
+    )
+
+
+def condition_number(covariance: np.ndarray) -> float:
+    """Condition number of a covariance matrix on the subspace where it is not zero to rounding."""
+    eigenvalues = np.linalg.eigvalsh(covariance)
+    largest = eigenvalues[-1]
+    real = eigenvalues[eigenvalues > largest * len(eigenvalues) * np.finfo(np.float64).eps]
+    return float(largest / real[0]) if real.size else 1.0
+
+
+def warn_of_slow_convergence(est: Any, state: OptimizerState, rows: Any, outcome: Outcome, *, exhausted: bool) -> None:
+    """Warn where ``epochs`` ran out, or where nearly collinear data hide what is left to gain.
+
+    What is left is the Newton decrement ``g.(H^-1 g) / 2`` of the reported parameters (Boyd and
+    Vandenberghe 2004, section 9.5), for squared error exactly the distance to the least loss.
+    """
+    hint = ""
+    left = 0.0
+    features = rows.X.shape[1]
+    if features <= WIDEST:
+        sample = _sample(rows)
+        moments = second_moments(sample)
+        inverse = state.coordinates.inverse_scale
+        correlation = moments.covariance * np.outer(inverse, inverse)
+        condition = condition_number(correlation)
+        if est.loss == "squared_error" and est.penalty is None:
+            left = _gap_to_least_loss(state, moments, correlation)
+        if condition > COLLINEAR and left > UNFINISHED:
+            hint = (
+                f" The features are nearly collinear: their condition number is {condition:.2g}"
+                f"{' after standardisation' if est.standardize else ''}, and gradient descent is slow along "
+                f"what they share. The loss could still fall by {100 * left:.0f} %; "
+                "LinearRegression or Ridge solves such data directly."
+            )
+    if exhausted:
+        message = f"The loss was still falling after all {len(outcome.losses)} epochs.{hint}"
+        if not hint:
+            message += " Increase epochs, or tol if this is good enough."
+    elif hint:
+        message = f"The loss fell too slowly to go on (tol={est.tol:g}).{hint}"
+    else:
+        return
+    warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+
+def _sample(rows: Any) -> Any:
+    stride = max(1, rows.X.shape[0] // EXAMINED_ROWS)
+    weight = rows.weight[::stride]
+    mean_weight = float(np.mean(weight)) if weight.size else 1.0
+    return rows._replace(X=np.ascontiguousarray(rows.X[::stride]), y=rows.y[::stride].copy(), weight=weight.copy(), mean_weight=mean_weight)
+
+
+def _gap_to_least_loss(state: OptimizerState, moments: Any, correlation: np.ndarray) -> float:
+    """Part of the loss by which the reported slopes lie above the best ones, intercept aside."""
+    inverse = state.coordinates.inverse_scale
+    slopes = state.average[:, :-1]
+    cross = moments.cross * inverse
+    gradient = slopes @ correlation - cross
+    gap = np.einsum("ij,jk,ik->", gradient, np.linalg.pinv(correlation, hermitian=True, rcond=1e-13), gradient)
+    loss = np.sum(moments.variance_y) + np.sum(slopes * (gradient - cross))
+    return float(gap / loss) if loss > 0.0 else 0.0

@@ -1,0 +1,326 @@
+"""The order of a training call: statistics, step size, epochs, outcome."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgdopt._full_batch import moments_pay, second_moments
+from sklearn_sgdopt._lazy import kernels
+from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, loss_width, make_objective, robust_spread
+from sklearn_sgdopt._optimizer_state import OptimizerState
+from sklearn_sgdopt._standardize import Coordinates, RunningMoments
+from sklearn_sgdopt._step_size import Curvature, automatic_rate
+
+GROWTH = 1e3  # a mean loss this many times that of the constant predictor, or of the start, diverges
+MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watched
+MIN_UPDATES = 200  # before averages are old enough to be judged
+MIN_ROWS_A_PARAMETER = 2400
+MAX_EARLIEST_STOP = 300
+BLOCK_BYTES = 2048  # neighbouring rows that stay together in a shuffle: half a memory page
+WINDOW_BYTES = 1 << 18  # rows that are shuffled among each other: part of the second-level cache
+PLATEAU_CUT = 5.0  # "adaptive" divides the rate by this
+SMALLEST_CUT = 1e-3  # and gives up below this part of the first rate
+
+Observer = Callable[[int, "Outcome"], bool]
+
+
+@dataclass
+class Outcome:
+    """What a training call leaves besides the state."""
+
+    rate: np.ndarray
+    averaging: bool
+    losses: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    status: int = 0
+
+
+def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
+    """Read-only C-contiguous views: one compiled version of each kernel for each dtype of X."""
+    weight = np.empty(0) if weight is None else weight
+    views = []
+    for array in (X, y, weight):
+        view = array.view()
+        view.flags.writeable = False
+        views.append(view)
+    return kernels().Rows(*views, float(np.mean(weight)) if weight.size else 1.0)
+
+
+def observe(est: Any, state: OptimizerState, rows: Any) -> None:
+    """Take the rows into the running statistics; move the state to the coordinates they give."""
+    if state.targets.mass == 0.0:
+        state.robust_spread = robust_spread(rows.y, rows.weight)
+    state.targets = state.targets.merged(RunningMoments.of(rows.y, rows.weight))
+    if est.standardize:
+        state.features = state.features.merged(RunningMoments.of(rows.X, rows.weight))
+        state.change_coordinates(
+            Coordinates.standard(state.features, centered=est.fit_intercept, intercept=est.fit_intercept)
+        )
+    if est.learning_rate == "auto":
+        coordinates = kernels().Coordinates(*state.coordinates)
+        state.curvature = state.curvature.merged(Curvature.of(rows, coordinates, intercept=est.fit_intercept))
+
+
+def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
+    """Return the scale of y that rates are in: its standard deviation, or a robust one for a robust loss."""
+    return state.targets.spread() if est.loss == "squared_error" else state.robust_spread
+
+
+def make_rule(est: Any, state: OptimizerState, rows: Any, *, batch_size: int, stream: bool, epochs: int) -> Any:
+    """Return the update rule with the learning rate in force."""
+    k = kernels()
+    total = rows.X.shape[0]
+    spread = spread_of_targets(est, state)
+    epsilon = np.full(spread.shape, float(est.epsilon))
+    if est.learning_rate == "auto":
+        epsilon *= np.where(spread > 0.0, spread**2, 1.0)
+        rate = automatic_rate(
+            est, state.curvature, batch_size=batch_size, exact=batch_size == total and not stream, spread=spread
+        )
+    else:
+        rate = np.full(spread.shape, float(est.learning_rate))
+    code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
+    return k.Rule(
+        code=code,
+        rate=rate * state.rate_factor,
+        momentum=float(est.momentum),
+        beta_1=float(est.beta_1),
+        beta_2=float(est.beta_2),
+        epsilon=epsilon,
+        schedule=k.SCHEDULES[est.schedule],
+        power=float(est.power_t),
+        horizon=float(state.t + epochs * -(-total // batch_size)),
+    )
+
+
+def reports_average(est: Any, *, stream: bool) -> bool:
+    """Whether averaged iterates are reported: where gradients are estimates, unless told otherwise."""
+    if est.average != "auto":
+        return bool(est.average)
+    return est.solver != "gd" or stream or est.loss not in SMOOTH_LOSSES
+
+
+def earliest_stop(rows: int, width: int, batch_size: int) -> int:
+    """Epochs before which averages are too young to be judged.
+
+    The variance of a polynomial-decay average after N rows is about ``4.8 width / N`` of the
+    residual variance; a full batch has none, and needs only the updates.
+    """
+    updates = -(-MIN_UPDATES // -(-rows // batch_size))
+    visits = 0 if batch_size == rows else -(-MIN_ROWS_A_PARAMETER * width // rows)
+    return int(min(max(updates, visits), MAX_EARLIEST_STOP))
+
+
+def make_plan(est: Any, state: OptimizerState, rows: Any, objective: Any, *, batch_size: int, stream: bool) -> Any:
+    """Return how rows are visited, what is averaged, and when to stop."""
+    k = kernels()
+    total, features = rows.X.shape
+    row_bytes = max(1, features * rows.X.itemsize)
+    stride = max(1, total // MONITOR_ROWS)
+    averaging = reports_average(est, stream=stream)
+    coordinates = k.Coordinates(*state.coordinates)
+    slope = np.empty((state.theta.shape[0], features))
+    constant = np.zeros_like(state.theta)
+    if est.fit_intercept:
+        constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
+    floor = k.mean_loss(rows, coordinates, constant, slope, objective, stride)
+    reference = floor
+    if state.t == 0 or not stream:
+        reference = max(reference, k.mean_loss(rows, coordinates, state.theta, slope, objective, stride))
+    rounding = 1e-16 * float(np.mean(state.targets.mean**2)) + np.finfo(np.float64).tiny
+    automatic = est.learning_rate == "auto"
+    watched = not stream and est.tol is not None and not est.early_stopping and est.schedule != "adaptive"
+    return k.Plan(
+        batch_size=batch_size,
+        short_batch_counts_less=automatic,
+        fit_intercept=bool(est.fit_intercept),
+        shuffle=bool(est.shuffle) and batch_size < total,
+        block_rows=max(1, min(16, BLOCK_BYTES // row_bytes)),
+        window_rows=max(1024, WINDOW_BYTES // row_bytes),
+        averaging=averaging,
+        averaged_since=state.averaged_since,
+        monitor_stride=stride,
+        tolerance=est.tol * floor if watched else -1.0,
+        patience=est.n_iter_no_change,
+        earliest_stop=earliest_stop(total, features + 1, batch_size) if averaging else 0,
+        # The automatic rate cannot diverge by its bounds: only a loss beyond all measure is refused.
+        loss_limit=(reference + rounding) * (1e12 if automatic else GROWTH),
+    )
+
+
+Run = Callable[[np.ndarray, int], tuple[int, int, int]]
+
+
+def make_run(est: Any, state: OptimizerState, rows: Any, objective: Any, rule: Any, plan: Any, *, epochs: int) -> Run:
+    """Return the function that runs epochs: it takes room for losses and the number of epochs made."""
+    k = kernels()
+    total, features = rows.X.shape
+    coordinates = k.Coordinates(*state.coordinates)
+    slope = state.theta[:, :-1] * state.coordinates.inverse_scale
+    parameters = k.Parameters(*state.stack, slope, np.zeros_like(state.theta))
+    saved = state.stack.copy()
+    watch = np.array([np.inf, 0.0])
+    # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
+    # would amplify to full steps: second moments have it as an exact zero.
+    squares = est.loss == "squared_error" and (est.solver == "gd" or est.standardize)
+    if plan.batch_size == total and squares and moments_pay(total, features, epochs):
+        moments = second_moments(rows)
+
+        def run_on_moments(losses: np.ndarray, done: int) -> tuple[int, int, int]:
+            return k.train_on_moments(
+                moments, coordinates, parameters, state.stack, saved, objective, rule, plan,
+                state.t, losses, watch, done,
+            )  # fmt: skip
+
+        return run_on_moments
+    order = np.arange(total if plan.shuffle else 0)
+    blocks = np.arange(-(-total // plan.block_rows) if plan.shuffle else 0)
+
+    def run_on_rows(losses: np.ndarray, done: int) -> tuple[int, int, int]:
+        return k.train(
+            rows, coordinates, parameters, state.stack, saved, objective, rule, plan,
+            order, blocks, state.generator, state.t, losses, watch, done,
+        )  # fmt: skip
+
+    return run_on_rows
+
+
+def batch_rows(est: Any, rows: Any) -> int:
+    """Rows in an update."""
+    total = rows.X.shape[0]
+    return total if est.solver == "gd" else min(est.batch_size, total)
+
+
+def train(
+    est: Any,
+    state: OptimizerState,
+    rows: Any,
+    *,
+    epochs: int,
+    stream: bool,
+    validation: Any = None,
+    observer: Observer | None = None,
+) -> Outcome:
+    """Run up to ``epochs`` epochs over the rows, changing ``state`` in place.
+
+    ``stream`` says that the rows are one chunk of many; ``validation`` are rows whose loss is
+    recorded after each epoch. ``observer`` is called after each epoch and may stop the training.
+    """
+    k = kernels()
+    if state.width.size == 0:
+        state.width = loss_width(est, state.robust_spread)
+    objective = make_objective(est, state.width)
+    batch_size = batch_rows(est, rows)
+    rule = make_rule(est, state, rows, batch_size=batch_size, stream=stream, epochs=epochs)
+    plan = make_plan(est, state, rows, objective, batch_size=batch_size, stream=stream)
+    outcome = Outcome(rule.rate, plan.averaging)
+    reported = state.average if plan.averaging else state.theta
+    if not plan.averaging:
+        state.averaged_since = state.t
+    run = make_run(est, state, rows, objective, rule, plan, epochs=epochs)
+    watchers: list[Observer] = []
+    if validation is not None:
+        watchers.append(Validation(est, state, validation, objective, reported, plan, stop=not stream))
+    if est.schedule == "adaptive":
+        watchers.append(Plateau(est, state, rule.rate, plan))
+    if est.verbose:
+        watchers.append(Printer())
+    if observer is not None:
+        watchers.append(observer)
+    done = 0
+    while done < epochs and outcome.status == k.EXHAUSTED:
+        losses = np.empty(1 if watchers else epochs - done)
+        count, state.t, outcome.status = run(losses, done)
+        done += count
+        outcome.losses.extend(losses[:count].tolist())
+        stops = [watcher(done, outcome) for watcher in watchers]
+        if any(stops) and outcome.status == k.EXHAUSTED:
+            outcome.status = k.CONVERGED
+    for watcher in watchers:
+        if isinstance(watcher, Validation):
+            watcher.restore()
+    if not plan.averaging:
+        state.average[...] = state.theta
+    outcome.rate = rule.rate.copy()
+    return outcome
+
+
+class Printer:
+    """One line an epoch."""
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+
+    def __call__(self, done: int, outcome: Outcome) -> bool:
+        held_out = f", validation {outcome.validation[-1]:.6g}" if outcome.validation else ""
+        seconds = time.perf_counter() - self.started
+        print(f"Epoch {done}: loss {outcome.losses[-1]:.6g}{held_out}, {seconds:.2f} s")
+        return False
+
+
+class Plateau:
+    """Cuts the rate where the loss has stopped to fall; stops once the rate is spent."""
+
+    def __init__(self, est: Any, state: OptimizerState, rate: np.ndarray, plan: Any) -> None:
+        self.est, self.state, self.rate = est, state, rate
+        self.start = rate / state.rate_factor
+        self.gain = 0.0 if est.tol is None else est.tol
+
+    def __call__(self, done: int, outcome: Outcome) -> bool:
+        state, loss = self.state, outcome.losses[-1]
+        if loss < state.best_loss * (1.0 - self.gain):
+            state.best_loss, state.epochs_since_best = loss, 0
+            return False
+        state.epochs_since_best += 1
+        if state.epochs_since_best < self.est.n_iter_no_change:
+            return False
+        if state.rate_factor / PLATEAU_CUT < SMALLEST_CUT:
+            return self.est.tol is not None
+        state.epochs_since_best = 0
+        state.rate_factor /= PLATEAU_CUT
+        self.rate[...] = self.start * state.rate_factor
+        return False
+
+
+class Validation:
+    """Records the loss on held-out rows; with early stopping ends training and brings back the best."""
+
+    def __init__(
+        self, est: Any, state: OptimizerState, rows: Any, objective: Any, reported: np.ndarray, plan: Any, *, stop: bool
+    ) -> None:
+        self.est, self.state, self.rows, self.objective, self.reported = est, state, rows, objective, reported
+        self.stops = stop and est.early_stopping
+        self.coordinates = kernels().Coordinates(*state.coordinates)
+        self.slope = np.empty((state.theta.shape[0], state.theta.shape[1] - 1))
+        constant = np.zeros_like(state.theta)
+        if est.fit_intercept:
+            constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
+        self.gain = (est.tol or 0.0) * self.loss(constant)
+        self.best, self.best_epoch = np.inf, 0
+        self.kept: tuple[np.ndarray, int] | None = None
+
+    def loss(self, theta: np.ndarray) -> float:
+        """Mean loss on the held-out rows."""
+        return float(
+            kernels().mean_loss(self.rows, self.coordinates, theta, self.slope, self.objective, 1)
+        )
+
+    def __call__(self, done: int, outcome: Outcome) -> bool:
+        value = self.loss(self.reported)
+        outcome.validation.append(value)
+        if not self.stops:
+            return False
+        if value < self.best:
+            self.kept = self.state.stack.copy(), self.state.t
+            if value < self.best - self.gain:
+                self.best_epoch = done
+            self.best = value
+        return done - self.best_epoch >= self.est.n_iter_no_change
+
+    def restore(self) -> None:
+        """Bring back the state with the least held-out loss."""
+        if self.kept is not None:
+            self.state.stack[...], self.state.t = self.kept
