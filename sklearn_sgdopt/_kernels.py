@@ -390,7 +390,7 @@ def mean_loss(rows, coordinates, theta, slope, objective, stride):  # type: igno
 
 
 @jit
-def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, t):  # type: ignore[no-untyped-def]
+def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, t, trace):  # type: ignore[no-untyped-def]
     """One pass over the rows in batches. Returns the mean loss seen and the update count.
 
     The pass is left as soon as its mean loss is known to exceed ``plan.loss_limit``.
@@ -413,6 +413,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, g
         t += 1
         size = plan.batch_size if plan.short_batch_counts_less else stop - start
         apply_update(parameters, coordinates, objective, rule, plan, 1.0 / (size * rows.mean_weight), t)
+        record(parameters.theta, trace, t)
         start = stop
     return loss * scale, t
 
@@ -438,6 +439,16 @@ def copy_parameters(source, target):  # type: ignore[no-untyped-def]
 
 
 @jit
+def record(theta, trace, t):  # type: ignore[no-untyped-def]
+    """Keep the iterate after update ``t`` in ``trace`` (updates + 1, k, d + 1), where there is room."""
+    if t >= trace.shape[0]:
+        return
+    for o in range(theta.shape[0]):
+        for j in range(theta.shape[1]):
+            trace[t, o, j] = theta[o, j]
+
+
+@jit
 def is_watched(done, plan):  # type: ignore[no-untyped-def]
     """Whether ``tol`` looks at the epoch that makes ``done``: each at first, later every twentieth part."""
     return plan.tolerance >= 0.0 and done % (1 + done // 20) == 0
@@ -457,7 +468,7 @@ def is_flat(watch, value, done, plan):  # type: ignore[no-untyped-def]
 
 
 @jit
-def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, order, blocks, generator, t, losses, watch, done):  # type: ignore[no-untyped-def]
+def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, order, blocks, generator, t, losses, watch, done, trace):  # type: ignore[no-untyped-def]
     """Run up to ``losses.size`` epochs. Returns how many were run, the update count, the outcome.
 
     ``tol`` watches the parameters that are reported: with averaging their loss on every
@@ -468,7 +479,7 @@ def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, or
     for index in range(losses.shape[0]):
         copy_parameters(stack, saved)
         losses[index], after = epoch(
-            rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, t
+            rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, t, trace
         )
         if not losses[index] <= plan.loss_limit:
             copy_parameters(saved, stack)
@@ -517,7 +528,7 @@ def moments_gradient(moments, coordinates, theta, slope, gradient, plan):  # typ
 
 
 @jit
-def train_on_moments(moments, coordinates, parameters, stack, saved, objective, rule, plan, t, losses, watch, done):  # type: ignore[no-untyped-def]
+def train_on_moments(moments, coordinates, parameters, stack, saved, objective, rule, plan, t, losses, watch, done, trace):  # type: ignore[no-untyped-def]
     """Like `train`, for batches that hold all rows: an epoch costs ``O(k d^2)`` whatever n is."""
     theta, _, _, average, slope, gradient = parameters
     outputs, features = slope.shape
@@ -530,6 +541,7 @@ def train_on_moments(moments, coordinates, parameters, stack, saved, objective, 
         t += 1
         value = losses[index] + penalty(theta, objective)
         apply_update(parameters, coordinates, objective, rule, plan, 1.0, t)
+        record(theta, trace, t)
         done += 1
         if not is_watched(done, plan):
             continue

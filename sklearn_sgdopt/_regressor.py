@@ -319,6 +319,7 @@ class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         stream: bool = False,
         start: tuple[Any, Any] = (None, None),
         validation: tuple[Any, Any] = (None, None),
+        trace: np.ndarray | None = None,
     ) -> Self:
         """Validate, take up the state, train, assign what was learned."""
         from sklearn_sgdopt import _training as training
@@ -360,6 +361,7 @@ class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             epochs=epochs,
             stream=stream,
             validation=None if held_out is None else training.make_rows(*held_out),
+            trace=trace,
         )
 
         _copy_inputs(checked, self)

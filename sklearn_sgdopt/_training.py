@@ -154,7 +154,9 @@ def make_plan(est: Any, state: OptimizerState, rows: Any, objective: Any, *, bat
 Run = Callable[[np.ndarray, int], tuple[int, int, int]]
 
 
-def make_run(est: Any, state: OptimizerState, rows: Any, objective: Any, rule: Any, plan: Any, *, epochs: int) -> Run:
+def make_run(
+    est: Any, state: OptimizerState, rows: Any, objective: Any, rule: Any, plan: Any, *, epochs: int, trace: np.ndarray
+) -> Run:
     """Return the function that runs epochs: it takes room for losses and the number of epochs made."""
     k = kernels()
     total, features = rows.X.shape
@@ -172,7 +174,7 @@ def make_run(est: Any, state: OptimizerState, rows: Any, objective: Any, rule: A
         def run_on_moments(losses: np.ndarray, done: int) -> tuple[int, int, int]:
             return k.train_on_moments(
                 moments, coordinates, parameters, state.stack, saved, objective, rule, plan,
-                state.t, losses, watch, done,
+                state.t, losses, watch, done, trace,
             )  # fmt: skip
 
         return run_on_moments
@@ -182,7 +184,7 @@ def make_run(est: Any, state: OptimizerState, rows: Any, objective: Any, rule: A
     def run_on_rows(losses: np.ndarray, done: int) -> tuple[int, int, int]:
         return k.train(
             rows, coordinates, parameters, state.stack, saved, objective, rule, plan,
-            order, blocks, state.generator, state.t, losses, watch, done,
+            order, blocks, state.generator, state.t, losses, watch, done, trace,
         )  # fmt: skip
 
     return run_on_rows
@@ -203,12 +205,16 @@ def train(
     stream: bool,
     validation: Any = None,
     observer: Observer | None = None,
+    trace: np.ndarray | None = None,
 ) -> Outcome:
     """Run up to ``epochs`` epochs over the rows, changing ``state`` in place.
 
     ``stream`` says that the rows are one chunk of many; ``validation`` are rows whose loss is
     recorded after each epoch. ``observer`` is called after each epoch and may stop the training.
+    ``trace`` (updates + 1, k, d + 1) takes the start and the iterates after the first updates made.
     """
+    trace = np.empty((0, *state.theta.shape)) if trace is None else trace
+    trace[state.t : state.t + 1] = state.theta
     k = kernels()
     if state.width.size == 0:
         state.width = loss_width(est, state.robust_spread)
@@ -220,7 +226,7 @@ def train(
     reported = state.average if plan.averaging else state.theta
     if not plan.averaging:
         state.averaged_since = state.t
-    run = make_run(est, state, rows, objective, rule, plan, epochs=epochs)
+    run = make_run(est, state, rows, objective, rule, plan, epochs=epochs, trace=trace)
     watchers: list[Observer] = []
     if validation is not None:
         watchers.append(Validation(est, state, validation, objective, reported, plan, stop=not stream))

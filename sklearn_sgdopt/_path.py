@@ -1,0 +1,40 @@
+"""The path that the parameters take, update by update."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from sklearn_sgdopt._validation import check_rows
+
+
+def record_path(
+    estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, max_updates: int = 1000
+) -> tuple[Any, np.ndarray, np.ndarray]:
+    """Fit a clone of ``estimator`` and return it with every iterate of its descent.
+
+    Parameters
+    ----------
+    estimator : GradientDescentRegressor
+        What to train; it stays as it is.
+    X, y, sample_weight : array-like
+        Rows, as for `fit`.
+    max_updates : int
+        Updates kept; training goes on after them.
+
+    Returns
+    -------
+    fitted : GradientDescentRegressor
+        The clone.
+    coef : ndarray of shape (n_updates + 1, n_outputs, n_features)
+        Coefficients before the first update and after each, in the data's units, not averaged.
+    intercept : ndarray of shape (n_updates + 1, n_outputs)
+        Intercepts.
+    """
+    fitted = clone(estimator)
+    _, targets, _ = check_rows(clone(estimator), X, y, reset=True)
+    trace = np.full((max_updates + 1, targets.shape[1], np.shape(X)[1] + 1), np.nan)
+    fitted._fit(X, y, sample_weight, trace=trace)
+    coordinates = fitted._state.coordinates
+    steps = [coordinates.to_data_units(theta) for theta in trace[: fitted.t_ + 1]]
+    return fitted, np.array([coef for coef, _ in steps]), np.array([intercept for _, intercept in steps])
