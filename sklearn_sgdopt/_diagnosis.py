@@ -4,14 +4,14 @@ import warnings
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._standardize import RunningMoments
 from sklearn_sgdopt._step_size import Curvature, automatic_rate
-from sklearn_sgdopt._training import Outcome, batch_rows, spread_of_targets
+from sklearn_sgdopt._training import Outcome, batch_rows, feature_moments, is_sparse, make_rows, spread_of_targets
 
 COLLINEAR = 1e4  # condition number from which slow convergence is put down to the data
 WIDEST = 256  # features up to which the condition number is worth its cubic cost
@@ -28,10 +28,10 @@ def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outc
         est,
         curvature,
         batch_size=batch_size,
-        exact=batch_size == rows.X.shape[0],
+        exact=batch_size == len(rows.y),
         spread=spread_of_targets(est, state),
     )
-    moments = RunningMoments.of(rows.X, rows.weight)
+    moments = feature_moments(rows)
     size = np.hypot(moments.mean, np.sqrt(moments.variance))
     largest = int(np.argmax(size))
     names = getattr(est, "feature_names_in_", None)
@@ -63,7 +63,7 @@ def warn_of_slow_convergence(est: Any, state: OptimizerState, rows: Any, outcome
     """
     hint = ""
     left = 0.0
-    features = rows.X.shape[1]
+    features = rows.features
     if features <= WIDEST:
         sample = _sample(rows)
         moments = second_moments(sample)
@@ -91,10 +91,15 @@ def warn_of_slow_convergence(est: Any, state: OptimizerState, rows: Any, outcome
 
 
 def _sample(rows: Any) -> Any:
-    stride = max(1, rows.X.shape[0] // EXAMINED_ROWS)
-    weight = rows.weight[::stride]
-    mean_weight = float(np.mean(weight)) if weight.size else 1.0
-    return rows._replace(X=np.ascontiguousarray(rows.X[::stride]), y=rows.y[::stride].copy(), weight=weight.copy(), mean_weight=mean_weight)
+    """Every so many rows, dense."""
+    stride = max(1, len(rows.y) // EXAMINED_ROWS)
+    if is_sparse(rows):
+        shape = (len(rows.y), rows.features)
+        X = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=shape)[::stride].toarray()
+    else:
+        X = np.ascontiguousarray(rows.X[::stride])
+    weight = np.ascontiguousarray(rows.weight[::stride])
+    return make_rows(X, np.ascontiguousarray(rows.y[::stride]), weight if weight.any() else None)
 
 
 def _gap_to_least_loss(state: OptimizerState, moments: Any, correlation: np.ndarray) -> float:

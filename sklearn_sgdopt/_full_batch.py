@@ -18,8 +18,6 @@ def moments_pay(rows: int, features: int, epochs: int) -> bool:
     Up to `ALWAYS_BELOW` features the answer does not depend on ``epochs``, so that one fit of k
     epochs and k calls with one epoch do the same arithmetic.
     """
-    if features > rows:
-        return False
     if features <= ALWAYS_BELOW:
         return True
     pass_cost = 2.0 * rows * features
@@ -33,7 +31,7 @@ def second_moments(rows: Any) -> Any:
     X is read in blocks, each centred before the products are formed: means a million times the
     spread cost no digits, and the extra memory is bounded.
     """
-    X, y, weight, mean_weight = rows
+    X, y, weight, mean_weight = rows.X, rows.y, rows.weight, rows.mean_weight
     total, features = X.shape
     mean_x = RunningMoments.of(X, weight).mean
     mean_y = np.average(y, axis=0, weights=weight if weight.size else None)

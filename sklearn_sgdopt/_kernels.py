@@ -40,6 +40,7 @@ SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "
 PREFETCH_DISTANCE = 16  # rows; far enough to hide a memory access, near enough to stay in L1
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 POWER_ITERATIONS = 30
+TINY_SCALE = 1e-30  # below it, scalars that stand for d products are multiplied out
 TINY = np.finfo(np.float64).tiny
 EXHAUSTED, CONVERGED, DIVERGED = range(3)  # how a run of epochs ended
 POLYNOMIAL_DECAY = 8.0  # the eta of Shamir and Zhang (2013)
@@ -63,9 +64,13 @@ def jit(function: Any) -> Any:
 
 
 class Rows(NamedTuple):
-    """What an epoch reads: rows, targets, weights and their mean."""
+    """What an epoch reads. ``X`` is used where ``indptr`` is empty, the CSR arrays otherwise."""
 
     X: np.ndarray
+    data: np.ndarray
+    indices: np.ndarray
+    indptr: np.ndarray
+    features: int
     y: np.ndarray
     weight: np.ndarray
     mean_weight: float
@@ -327,78 +332,199 @@ def shuffle_rows(order, blocks, generator, block_rows, window_rows):  # type: ig
 
 
 @jit
+def row_product(rows, coordinates, i, slope, o):  # type: ignore[no-untyped-def]
+    """Product of the centred row i with ``slope[o]``."""
+    z = 0.0
+    if rows.indptr.shape[0] == 0:
+        for j in range(rows.features):
+            z += (rows.X[i, j] - coordinates.center[j]) * slope[o, j]
+    else:
+        for q in range(rows.indptr[i], rows.indptr[i + 1]):
+            z += rows.data[q] * slope[o, rows.indices[q]]
+    return z
+
+
+@jit
+def add_row(rows, coordinates, i, factor, target, o):  # type: ignore[no-untyped-def]
+    """Add ``factor`` times the centred row i to ``target[o]``."""
+    if rows.indptr.shape[0] == 0:
+        for j in range(rows.features):
+            target[o, j] += factor * (rows.X[i, j] - coordinates.center[j])
+    else:
+        for q in range(rows.indptr[i], rows.indptr[i + 1]):
+            target[o, rows.indices[q]] += factor * rows.data[q]
+
+
+@jit
+def visit(rows, plan, order, position):  # type: ignore[no-untyped-def]
+    """Return the row at ``position``, and ask for the one that is due a little later."""
+    if not plan.shuffle:
+        return position
+    if position + PREFETCH_DISTANCE < order.shape[0]:
+        coming = order[position + PREFETCH_DISTANCE]
+        if rows.indptr.shape[0] == 0:
+            prefetch_row(rows.X.reshape(rows.X.size), coming * rows.features, rows.features)
+        else:
+            first, size = rows.indptr[coming], rows.indptr[coming + 1] - rows.indptr[coming]
+            if size > 0:
+                prefetch_row(rows.data, first, size)
+                prefetch_row(rows.indices, first, size)
+    return order[position]
+
+
+@jit
 def accumulate(rows, coordinates, parameters, objective, plan, order, start, stop):  # type: ignore[no-untyped-def]
     """Add the gradients of rows ``order[start:stop]`` to ``parameters.gradient``; return their loss.
 
     Each row is read once: its product with the slopes and its part of the gradient are formed
     while it is in the nearest cache.
     """
-    X, y, weight, _ = rows
-    theta, _, _, _, slope, gradient = parameters
-    center = coordinates.center
-    total, features = X.shape
-    outputs = theta.shape[0]
-    flat = X.reshape(X.size)
-    weighted = weight.shape[0] > 0
+    theta, slope, gradient = parameters.theta, parameters.slope, parameters.gradient
+    weighted = rows.weight.shape[0] > 0
     loss = 0.0
     for position in range(start, stop):
-        i = position
-        if plan.shuffle:
-            i = order[position]
-            if position + PREFETCH_DISTANCE < total:
-                prefetch_row(flat, order[position + PREFETCH_DISTANCE] * features, features)
-        s = weight[i] if weighted else 1.0
-        for o in range(outputs):
-            z = 0.0
-            for j in range(features):
-                z += (X[i, j] - center[j]) * slope[o, j]
+        i = visit(rows, plan, order, position)
+        s = rows.weight[i] if weighted else 1.0
+        for o in range(theta.shape[0]):
+            z = row_product(rows, coordinates, i, slope, o)
             value, g = point_loss(
-                objective.loss, z + theta[o, features] - y[i, o], objective.delta[o], objective.quantile
+                objective.loss,
+                z + theta[o, rows.features] - rows.y[i, o],
+                objective.delta[o],
+                objective.quantile,
             )
             loss += s * value
             g *= s
-            for j in range(features):
-                gradient[o, j] += g * (X[i, j] - center[j])
-            gradient[o, features] += g
+            add_row(rows, coordinates, i, g, gradient, o)
+            gradient[o, rows.features] += g
     return loss
 
 
 @jit
 def mean_loss(rows, coordinates, theta, slope, objective, stride):  # type: ignore[no-untyped-def]
     """Weighted mean loss of every ``stride``-th row at ``theta``; ``slope`` is work space."""
-    X, y, weight, _ = rows
     outputs, width = theta.shape
-    features = width - 1
-    weighted = weight.shape[0] > 0
+    weighted = rows.weight.shape[0] > 0
     for o in range(outputs):
-        for j in range(features):
+        for j in range(width - 1):
             slope[o, j] = theta[o, j] * coordinates.inverse_scale[j]
     loss = 0.0
     mass = 0.0
-    for i in range(0, X.shape[0], stride):
-        s = weight[i] if weighted else 1.0
+    for i in range(0, rows.y.shape[0], stride):
+        s = rows.weight[i] if weighted else 1.0
         mass += s
         for o in range(outputs):
-            z = 0.0
-            for j in range(features):
-                z += (X[i, j] - coordinates.center[j]) * slope[o, j]
-            value, _ = point_loss(
-                objective.loss, z + theta[o, features] - y[i, o], objective.delta[o], objective.quantile
-            )
+            residual = row_product(rows, coordinates, i, slope, o) + theta[o, width - 1] - rows.y[i, o]
+            value, _ = point_loss(objective.loss, residual, objective.delta[o], objective.quantile)
             loss += s * value
     return loss / (mass * outputs) if mass > 0.0 else 0.0
 
 
+# --------------------------------------------------------------------------------------------
+# Epochs over rows
+
+
 @jit
-def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, t, trace):  # type: ignore[no-untyped-def]
+def fold_average(slope, old, o, share):  # type: ignore[no-untyped-def]
+    """Make ``old[o]`` the average ``share[0] * slope + share[1] * old`` itself."""
+    for j in range(slope.shape[1]):
+        old[o, j] = share[0] * slope[o, j] + share[1] * old[o, j]
+
+
+@jit
+def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace):  # type: ignore[no-untyped-def]
+    """Plain SGD on CSR rows at a cost that grows with the non-zeros of a batch only.
+
+    The slopes are kept as ``scale * S``, so that shrinking by the l2 penalty is one product, and
+    their average as ``new * S + past * U`` (Bottou 2012, "Stochastic gradient descent tricks",
+    section 5): a change of S that the past average must not feel is taken back from U. ``pull``
+    holds the derivative of the loss for each row of a batch. Outputs are trained in turn.
+    """
+    theta, average, S, U = parameters.theta, parameters.average, parameters.slope, parameters.gradient
+    inverse = coordinates.inverse_scale
+    total, features = rows.y.shape[0], rows.features
+    weighted = rows.weight.shape[0] > 0
+    mean_scale = 1.0 / (rows.mean_weight * total * theta.shape[0])
+    loss = 0.0
+    begin = t
+    for o in range(theta.shape[0]):
+        for j in range(features):
+            U[o, j] = average[o, j] * inverse[j]
+        scale, new, past = 1.0, 0.0, 1.0
+        t = begin
+        start = 0
+        while start < total:
+            stop = min(start + plan.batch_size, total)
+            push = 0.0
+            for position in range(start, stop):
+                i = visit(rows, plan, order, position)
+                s = rows.weight[i] if weighted else 1.0
+                z = scale * row_product(rows, coordinates, i, S, o) + theta[o, features]
+                value, g = point_loss(
+                    objective.loss, z - rows.y[i, o], objective.delta[o], objective.quantile
+                )
+                loss += s * value
+                pull[position - start] = s * g
+                push += s * g
+            if not loss * mean_scale <= plan.loss_limit:
+                return loss * mean_scale, t
+            t += 1
+            size = plan.batch_size if plan.short_batch_counts_less else stop - start
+            rate = rule.rate[o] * decay(rule, t)
+            scale *= 1.0 - rate * objective.l2
+            if abs(scale) < TINY_SCALE:
+                fold_average(S, U, o, (new, past))
+                for j in range(features):
+                    S[o, j] *= scale
+                scale, new, past = 1.0, 0.0, 1.0
+            step = rate / (size * rows.mean_weight)
+            for position in range(start, stop):
+                i = order[position] if plan.shuffle else position
+                g = step * pull[position - start] / scale
+                for q in range(rows.indptr[i], rows.indptr[i + 1]):
+                    j = rows.indices[q]
+                    change = g * rows.data[q] * inverse[j] * inverse[j]
+                    S[o, j] -= change
+                    U[o, j] += new / past * change
+            if plan.fit_intercept:
+                theta[o, features] -= step * push
+            if plan.averaging:
+                forget = (POLYNOMIAL_DECAY + 1.0) / (t - plan.averaged_since + POLYNOMIAL_DECAY)
+                new = (1.0 - forget) * new + forget * scale
+                past *= 1.0 - forget
+                average[o, features] += forget * (theta[o, features] - average[o, features])
+                if past < TINY_SCALE:
+                    fold_average(S, U, o, (new, past))
+                    new, past = 0.0, 1.0
+            if t < trace.shape[0]:
+                for j in range(features):
+                    trace[t, o, j] = scale * S[o, j] / inverse[j] if inverse[j] > 0.0 else 0.0
+                trace[t, o, features] = theta[o, features]
+            start = stop
+        for j in range(features):
+            width = 1.0 / inverse[j] if inverse[j] > 0.0 else 0.0
+            theta[o, j] = scale * S[o, j] * width
+            if plan.averaging:
+                average[o, j] = (new * S[o, j] + past * U[o, j]) * width
+            S[o, j] *= scale
+            U[o, j] = 0.0
+    return loss * mean_scale, t
+
+
+@jit
+def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, pull, t, trace):  # type: ignore[no-untyped-def]
     """One pass over the rows in batches. Returns the mean loss seen and the update count.
 
     The pass is left as soon as its mean loss is known to exceed ``plan.loss_limit``.
     """
-    total = rows.X.shape[0]
+    total = rows.y.shape[0]
     outputs, width = parameters.theta.shape
     if plan.shuffle:
         shuffle_rows(order, blocks, generator, plan.block_rows, plan.window_rows)
+    if pull.shape[0] > 0:
+        return sparse_sgd_epoch(
+            rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace
+        )
     scale = 1.0 / (rows.mean_weight * total * outputs)
     loss = 0.0
     start = 0
@@ -468,7 +594,7 @@ def is_flat(watch, value, done, plan):  # type: ignore[no-untyped-def]
 
 
 @jit
-def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, order, blocks, generator, t, losses, watch, done, trace):  # type: ignore[no-untyped-def]
+def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, order, blocks, generator, pull, t, losses, watch, done, trace):  # type: ignore[no-untyped-def]
     """Run up to ``losses.size`` epochs. Returns how many were run, the update count, the outcome.
 
     ``tol`` watches the parameters that are reported: with averaging their loss on every
@@ -479,7 +605,7 @@ def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, or
     for index in range(losses.shape[0]):
         copy_parameters(stack, saved)
         losses[index], after = epoch(
-            rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, t, trace
+            rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, pull, t, trace
         )
         if not losses[index] <= plan.loss_limit:
             copy_parameters(saved, stack)
@@ -607,62 +733,79 @@ def column_moments(X, weight, mean, variance, block_mean, block_variance):  # ty
 @jit
 def largest_row(rows, coordinates, intercept):  # type: ignore[no-untyped-def]
     """Largest ``weight / mean weight * (squared norm + intercept)`` of a row in the coordinates."""
-    X, _, weight, mean_weight = rows
-    total, features = X.shape
-    weighted = weight.shape[0] > 0
+    weighted = rows.weight.shape[0] > 0
     largest = 0.0
-    for i in range(total):
+    for i in range(rows.y.shape[0]):
         size = intercept
-        for j in range(features):
-            z = (X[i, j] - coordinates.center[j]) * coordinates.inverse_scale[j]
-            size += z * z
-        largest = max(largest, size * weight[i] / mean_weight if weighted else size)
+        if rows.indptr.shape[0] == 0:
+            for j in range(rows.features):
+                z = (rows.X[i, j] - coordinates.center[j]) * coordinates.inverse_scale[j]
+                size += z * z
+        else:
+            for q in range(rows.indptr[i], rows.indptr[i + 1]):
+                z = rows.data[q] * coordinates.inverse_scale[rows.indices[q]]
+                size += z * z
+        largest = max(largest, size * rows.weight[i] / rows.mean_weight if weighted else size)
     return largest
 
 
 @jit
-def largest_eigenvalue(rows, coordinates, intercept, stride, vector, image):  # type: ignore[no-untyped-def]
+def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):  # type: ignore[no-untyped-def]
     """Largest eigenvalue of the second-moment matrix of every ``stride``-th row, by power iteration.
 
-    With ``intercept`` 1 a column of ones is counted in. ``vector`` and ``image`` are work space
-    of ``d + 1``. Stops when an iteration adds less than 0.1 %; the value is then a few per cent
-    low at worst, well within the factor of two that separates 1/L from instability.
+    With ``intercept`` 1 a column of ones is counted in. ``slope`` (1, d) and ``image`` (1, d + 1) are
+    work space. Stops when an iteration adds less than 0.1 %; the value is then a few per cent low at
+    worst, well within the factor of two that separates 1/L from instability.
     """
-    X, _, weight, _ = rows
-    features = X.shape[1]
-    weighted = weight.shape[0] > 0
+    features = rows.features
+    inverse = coordinates.inverse_scale
+    weighted = rows.weight.shape[0] > 0
     eigenvalue = 0.0
     for j in range(features + 1):
-        # A fixed start without symmetry: never orthogonal to the leading eigenvector by design of the data.
-        vector[j] = 1.0 + 0.1 * ((j * 7919) % 13)
+        # A fixed start without symmetry, so that no pattern of the data is orthogonal to it.
+        image[0, j] = 1.0 + 0.1 * ((j * 7919) % 13)
     for _ in range(POWER_ITERATIONS):
         norm = 0.0
         for j in range(features + 1):
-            norm += vector[j] * vector[j]
+            norm += image[0, j] * image[0, j]
         norm = np.sqrt(norm)
         if norm == 0.0:
             break
-        for j in range(features + 1):
-            vector[j] /= norm
-            image[j] = 0.0
+        for j in range(features):
+            slope[0, j] = image[0, j] / norm * inverse[j]
+            image[0, j] = 0.0
+        constant = intercept * image[0, features] / norm
+        image[0, features] = 0.0
         mass = 0.0
-        for i in range(0, X.shape[0], stride):
-            s = weight[i] if weighted else 1.0
+        for i in range(0, rows.y.shape[0], stride):
+            s = rows.weight[i] if weighted else 1.0
             mass += s
-            z = intercept * vector[features]
-            for j in range(features):
-                z += (X[i, j] - coordinates.center[j]) * coordinates.inverse_scale[j] * vector[j]
-            z *= s
-            image[features] += intercept * z
-            for j in range(features):
-                image[j] += z * (X[i, j] - coordinates.center[j]) * coordinates.inverse_scale[j]
+            z = s * (row_product(rows, coordinates, i, slope, 0) + constant)
+            add_row(rows, coordinates, i, z, image, 0)
+            image[0, features] += intercept * z
         previous = eigenvalue
         eigenvalue = 0.0
         for j in range(features + 1):
-            image[j] /= max(mass, TINY)
-            eigenvalue += image[j] * image[j]
-            vector[j] = image[j]
+            image[0, j] *= (inverse[j] if j < features else 1.0) / max(mass, TINY)
+            eigenvalue += image[0, j] * image[0, j]
         eigenvalue = np.sqrt(eigenvalue)
         if eigenvalue <= previous * 1.001:
             break
     return eigenvalue
+
+
+# --------------------------------------------------------------------------------------------
+# One step on a vector
+
+
+@jit
+def update_vector(rule, theta, gradient, first, second, rate, momentum, beta_1, beta_2, epsilon, t):
+    """Make update ``t`` (from 1) of 1-D ``theta`` in place, along a gradient that the caller brings."""
+    bias_1 = bias_2 = 1.0
+    if rule == ADAM:
+        bias_1, bias_2 = bias_correction(beta_1, t), bias_correction(beta_2, t)
+    for j in range(theta.shape[0]):
+        theta[j], first[j], second[j] = update(
+            rule, theta[j], gradient[j], first[j], second[j],
+            rate, momentum, beta_1, beta_2, epsilon, bias_1, bias_2,
+        )  # fmt: skip

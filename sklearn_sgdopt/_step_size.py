@@ -11,7 +11,8 @@ from sklearn_sgdopt._objective import SMOOTH_LOSSES, penalty_strengths
 ADAM_RATE = 0.02  # in standard deviations of y, for batches of one row
 ADAM_MOST = 0.07
 NONSMOOTH_RESIDUAL = 0.1
-CURVATURE_ROWS = 1024  # rows at least that the largest eigenvalue is taken from
+# Rows that the largest eigenvalue is taken from. Fewer rows than features make it too large: safe.
+LEAST_ROWS, MOST_ROWS = 1024, 4096
 
 
 @dataclass
@@ -32,10 +33,10 @@ class Curvature:
     @classmethod
     def of(cls, rows: Any, coordinates: Any, *, intercept: bool) -> "Curvature":
         """Measure the rows."""
-        total, features = rows.X.shape
-        stride = max(1, total // max(CURVATURE_ROWS, 4 * features))
-        work = np.empty((2, features + 1))
-        mean = kernels().largest_eigenvalue(rows, coordinates, float(intercept), stride, *work)
+        total, features = len(rows.y), rows.features
+        stride = max(1, total // min(max(LEAST_ROWS, 4 * features), MOST_ROWS))
+        slope, image = np.empty((1, features)), np.empty((1, features + 1))
+        mean = kernels().largest_eigenvalue(rows, coordinates, float(intercept), stride, slope, image)
         largest = kernels().largest_row(rows, coordinates, float(intercept))
         return cls(2.0 * mean, 2.0 * largest, rows.mean_weight * total)
 

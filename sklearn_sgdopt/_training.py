@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sklearn_sgdopt._full_batch import moments_pay, second_moments
 from sklearn_sgdopt._lazy import kernels
@@ -41,12 +43,39 @@ class Outcome:
 def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
     """Read-only C-contiguous views: one compiled version of each kernel for each dtype of X."""
     weight = np.empty(0) if weight is None else weight
-    views = []
-    for array in (X, y, weight):
-        view = array.view()
-        view.flags.writeable = False
-        views.append(view)
-    return kernels().Rows(*views, float(np.mean(weight)) if weight.size else 1.0)
+    if sparse.issparse(X):
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        arrays = (np.empty((0, 0), X.dtype), X.data, X.indices, X.indptr)
+    else:
+        arrays = (X, np.empty(0, X.dtype), np.empty(0, np.int32), np.empty(0, np.int32))
+    mean_weight = float(np.mean(weight)) if weight.size else 1.0
+    return kernels().Rows(
+        *(_read_only(a) for a in arrays), X.shape[1], _read_only(y), _read_only(weight), mean_weight
+    )
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def is_sparse(rows: Any) -> bool:
+    """Whether the rows are in CSR form."""
+    return bool(rows.indptr.size)
+
+
+def feature_moments(rows: Any) -> RunningMoments:
+    """Mean and variance of each column."""
+    if not is_sparse(rows):
+        return RunningMoments.of(rows.X, rows.weight)
+    matrix = sparse.csr_array(
+        (rows.data, rows.indices, rows.indptr), shape=(len(rows.y), rows.features), dtype=np.float64
+    )
+    mean, variance = mean_variance_axis(matrix, axis=0, weights=rows.weight if rows.weight.size else None)
+    return RunningMoments(mean, variance, rows.mean_weight * len(rows.y))
 
 
 def observe(est: Any, state: OptimizerState, rows: Any) -> None:
@@ -55,9 +84,10 @@ def observe(est: Any, state: OptimizerState, rows: Any) -> None:
         state.robust_spread = robust_spread(rows.y, rows.weight)
     state.targets = state.targets.merged(RunningMoments.of(rows.y, rows.weight))
     if est.standardize:
-        state.features = state.features.merged(RunningMoments.of(rows.X, rows.weight))
+        state.features = state.features.merged(feature_moments(rows))
+        centered = est.fit_intercept and not is_sparse(rows)
         state.change_coordinates(
-            Coordinates.standard(state.features, centered=est.fit_intercept, intercept=est.fit_intercept)
+            Coordinates.standard(state.features, centered=centered, intercept=est.fit_intercept)
         )
     if est.learning_rate == "auto":
         coordinates = kernels().Coordinates(*state.coordinates)
@@ -72,7 +102,7 @@ def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
 def make_rule(est: Any, state: OptimizerState, rows: Any, *, batch_size: int, stream: bool, epochs: int) -> Any:
     """Return the update rule with the learning rate in force."""
     k = kernels()
-    total = rows.X.shape[0]
+    total = len(rows.y)
     spread = spread_of_targets(est, state)
     epsilon = np.full(spread.shape, float(est.epsilon))
     if est.learning_rate == "auto":
@@ -117,8 +147,9 @@ def earliest_stop(rows: int, width: int, batch_size: int) -> int:
 def make_plan(est: Any, state: OptimizerState, rows: Any, objective: Any, *, batch_size: int, stream: bool) -> Any:
     """Return how rows are visited, what is averaged, and when to stop."""
     k = kernels()
-    total, features = rows.X.shape
-    row_bytes = max(1, features * rows.X.itemsize)
+    total, features = len(rows.y), rows.features
+    row_bytes = -(-rows.data.nbytes // total) if is_sparse(rows) else features * rows.X.itemsize
+    row_bytes = max(1, row_bytes)
     stride = max(1, total // MONITOR_ROWS)
     averaging = reports_average(est, stream=stream)
     coordinates = k.Coordinates(*state.coordinates)
@@ -159,7 +190,7 @@ def make_run(
 ) -> Run:
     """Return the function that runs epochs: it takes room for losses and the number of epochs made."""
     k = kernels()
-    total, features = rows.X.shape
+    total, features = len(rows.y), rows.features
     coordinates = k.Coordinates(*state.coordinates)
     slope = state.theta[:, :-1] * state.coordinates.inverse_scale
     parameters = k.Parameters(*state.stack, slope, np.zeros_like(state.theta))
@@ -167,7 +198,7 @@ def make_run(
     watch = np.array([np.inf, 0.0])
     # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
     # would amplify to full steps: second moments have it as an exact zero.
-    squares = est.loss == "squared_error" and (est.solver == "gd" or est.standardize)
+    squares = est.loss == "squared_error" and (est.solver == "gd" or est.standardize) and not is_sparse(rows)
     if plan.batch_size == total and squares and moments_pay(total, features, epochs):
         moments = second_moments(rows)
 
@@ -181,10 +212,14 @@ def make_run(
     order = np.arange(total if plan.shuffle else 0)
     blocks = np.arange(-(-total // plan.block_rows) if plan.shuffle else 0)
 
+    # Where only the coordinates of a batch change, the others are kept as lazy products.
+    lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
+    pull = np.empty(plan.batch_size if lazy else 0)
+
     def run_on_rows(losses: np.ndarray, done: int) -> tuple[int, int, int]:
         return k.train(
             rows, coordinates, parameters, state.stack, saved, objective, rule, plan,
-            order, blocks, state.generator, state.t, losses, watch, done, trace,
+            order, blocks, state.generator, pull, state.t, losses, watch, done, trace,
         )  # fmt: skip
 
     return run_on_rows
@@ -192,7 +227,7 @@ def make_run(
 
 def batch_rows(est: Any, rows: Any) -> int:
     """Rows in an update."""
-    total = rows.X.shape[0]
+    total = len(rows.y)
     return total if est.solver == "gd" else min(est.batch_size, total)
 
 

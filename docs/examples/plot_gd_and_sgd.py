@@ -1,0 +1,64 @@
+"""
+Gradient descent against stochastic gradient descent
+====================================================
+
+Gradient descent reads all rows before it takes a step. Stochastic gradient descent reads a few, and
+steps at once. Step for step its path is the rougher one; row for row it is far ahead.
+
+The data: 200 points of the line ``10 z + 5`` with noise of standard deviation 1.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sklearn_sgdopt import GradientDescentRegressor
+
+rng = np.random.default_rng(0)
+x = np.linspace(100, 300, 200)
+X = ((x - x.mean()) / x.std())[:, np.newaxis]
+y = 10 * X[:, 0] + 5 + rng.normal(size=len(x))
+
+# %%
+# With ``standardize=False``, ``average=False`` and a number for the rate, the solver follows the
+# formulas to the letter and starts at zero. A call of ``partial_fit`` with one batch is one update,
+# and after each we measure the loss on all rows.
+
+
+def loss_after_each_update(batch_size, updates=60):
+    model = GradientDescentRegressor(
+        "sgd", batch_size=batch_size, learning_rate=0.1, standardize=False, average=False
+    )
+    losses = [np.mean(y**2)]  # at slope 0 and intercept 0
+    for _ in range(updates):
+        batch = rng.choice(len(y), batch_size, replace=False)
+        model.partial_fit(X[batch], y[batch])
+        losses.append(np.mean((y - model.predict(X)) ** 2))
+    return losses
+
+
+# %%
+# The same three runs, drawn twice. A batch of 200 is the whole data: gradient descent.
+
+figure, (by_update, by_row) = plt.subplots(1, 2, sharey=True)
+looks = {
+    200: ("all 200 rows (gradient descent)", "#000000", "-"),
+    20: ("20 rows", "#0072B2", "-"),
+    1: ("1 row", "#D55E00", "-"),
+}
+for batch_size, (label, color, style) in looks.items():
+    losses = loss_after_each_update(batch_size)
+    updates = np.arange(len(losses))
+    by_update.plot(updates, losses, style, color=color, label=label, lw=1.8)
+    by_row.plot(np.maximum(updates * batch_size, 0.8), losses, style, color=color, lw=1.8)
+
+by_update.set(
+    yscale="log", xlabel="updates", ylabel="mean squared error (units of y²)", title="Step for step: rough"
+)
+by_row.set(xscale="log", xlabel="rows read", title="Row for row: far ahead")
+by_update.legend(title="rows in an update")
+plt.show()
+
+# %%
+# The noise never leaves: at a constant rate SGD hovers above the best loss, the higher the smaller
+# the batch. This is why :class:`~sklearn_sgdopt.GradientDescentRegressor` reports the *average* of the
+# iterates by default.
