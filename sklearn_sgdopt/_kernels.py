@@ -37,6 +37,7 @@ LOSSES = {
 # "adaptive" is a constant rate that the driver of the epochs cuts on a plateau.
 SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "adaptive": CONSTANT}
 
+BLOCK_ROWS, WINDOW_BLOCKS = 16, 128  # see `shuffle_rows`
 PREFETCH_DISTANCE = 16  # rows; far enough to hide a memory access, near enough to stay in L1
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 POWER_ITERATIONS = 30
@@ -135,8 +136,6 @@ class Plan(NamedTuple):
     short_batch_counts_less: bool
     fit_intercept: bool
     shuffle: bool
-    block_rows: int
-    window_rows: int
     averaging: bool
     averaged_since: int
     monitor_stride: int
@@ -303,13 +302,14 @@ if numba.config.DISABLE_JIT:  # an intrinsic has no Python body to fall back on
 
 
 @jit
-def shuffle_rows(order, blocks, generator, block_rows, window_rows):  # type: ignore[no-untyped-def]
+def shuffle_rows(order, blocks, generator):  # type: ignore[no-untyped-def]
     """Fill ``order`` with a random permutation that keeps locality.
 
-    Blocks of ``block_rows`` neighbouring rows are put in uniformly random order (Fisher and
-    Yates); within each window of about ``window_rows`` positions the rows are then shuffled
-    uniformly. A batch so draws from ``window_rows / block_rows`` random places, and memory is
-    read a few neighbouring rows at a time.
+    Blocks of 16 neighbouring rows are put in uniformly random order (Fisher and Yates); within each
+    window of 128 such blocks the rows are then shuffled uniformly. A batch so draws from 128 random
+    places, and memory is read a few neighbouring rows at a time. Up to 2048 rows the permutation is
+    uniform. It depends on nothing but their number: dense or sparse, float32 or float64 rows are
+    visited in the same order.
     """
     rows = order.shape[0]
     for i in range(blocks.shape[0]):
@@ -320,11 +320,11 @@ def shuffle_rows(order, blocks, generator, block_rows, window_rows):  # type: ig
     end = 0
     window_start = 0
     for position in range(blocks.shape[0]):
-        first = blocks[position] * block_rows
-        for i in range(first, min(first + block_rows, rows)):
+        first = blocks[position] * BLOCK_ROWS
+        for i in range(first, min(first + BLOCK_ROWS, rows)):
             order[end] = i
             end += 1
-        if end - window_start >= window_rows or end == rows:
+        if (position + 1) % WINDOW_BLOCKS == 0 or position + 1 == blocks.shape[0]:
             for i in range(end - 1, window_start, -1):
                 j = window_start + int(generator.random() * (i - window_start + 1))
                 order[i], order[j] = order[j], order[i]
@@ -520,7 +520,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, g
     total = rows.y.shape[0]
     outputs, width = parameters.theta.shape
     if plan.shuffle:
-        shuffle_rows(order, blocks, generator, plan.block_rows, plan.window_rows)
+        shuffle_rows(order, blocks, generator)
     if pull.shape[0] > 0:
         return sparse_sgd_epoch(
             rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace

@@ -1,6 +1,7 @@
 """The update rules as methods of ``scipy.optimize.minimize``, for any smooth function."""
 
 import inspect
+import numbers
 import warnings
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -10,40 +11,32 @@ import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning, approx_fprime
 
 from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._validation import BOOLEAN, Check, integer, number
+from sklearn_sgdopt._validation import PARAMETERS, Check, integer, number
 
-MAXITER = 10_000
-GTOL = 1e-5
-# As scipy's BFGS steps where no jac is given, but relative where coordinates are large.
-DIFFERENCE_STEP = float(np.sqrt(np.finfo(np.float64).eps))
+Function = Callable[..., Any]
 
 OPTIONS: Mapping[str, Check] = {
+    **{name: PARAMETERS[name] for name in ("momentum", "nesterov", "beta_1", "beta_2", "epsilon")},
     "learning_rate": number(0.0, open_low=True),
-    "momentum": number(0.0, 1.0),
-    "nesterov": BOOLEAN,
-    "beta_1": number(0.0, 1.0),
-    "beta_2": number(0.0, 1.0),
-    "epsilon": number(0.0, open_low=True),
     "maxiter": integer(0),
     "gtol": number(0.0),
 }
+# As in scipy's methods, but relative where coordinates are large.
+DIFFERENCE_STEP = float(np.sqrt(np.finfo(np.float64).eps))
 
 
 class Termination(Enum):
-    """Why a run ended: status as in scipy's BFGS, and message."""
+    """Why a run ended: status, numbered as in scipy's BFGS, and message."""
 
     CONVERGED = 0, "No component of the gradient is larger than gtol={gtol:g}."
     EXHAUSTED = 1, "maxiter={maxiter} iterations were made before the gradient was within gtol={gtol:g}."
-    DIVERGED = 3, (
-        "x, fun or jac overflowed or became NaN with learning_rate={learning_rate:g}; x is the last "
-        "iterate where all were finite. Try a smaller learning_rate."
-    )
-    BAD_START = 3, "fun or jac is not finite at x0. Start where both are."
+    DIVERGED = 3, "x, fun or jac is no longer finite; try a learning_rate below {learning_rate:g}."
+    BAD_START = 3, "fun or jac is not finite at x0; start where both are."
     STOPPED = 99, "`callback` raised `StopIteration`."
 
 
 class Rule(NamedTuple):
-    """Code of an update rule, and the lecture's hyperparameters, those it does not use at any value."""
+    """Code of an update rule and its hyperparameters; what a rule does not read stays at its default."""
 
     code: int
     learning_rate: float
@@ -61,78 +54,333 @@ class Point(NamedTuple):
     jac: np.ndarray
 
     def is_finite(self) -> bool:
-        """Whether nothing overflowed."""
+        """Tell whether nothing overflowed."""
         return bool(np.isfinite(self.fun) and np.isfinite(self.x).all() and np.isfinite(self.jac).all())
 
 
 class Problem:
     """The user's function and gradient with their arguments, checked and counted."""
 
-    def __init__(self, fun: Callable[..., Any], jac: Callable[..., Any] | None, args: tuple[Any, ...]) -> None:
+    def __init__(self, fun: Function, jac: Function | None, args: tuple) -> None:
         if jac is not None and not callable(jac):
             raise TypeError(
-                f"jac must be callable or None; got {jac!r}. Pass the method to scipy.optimize.minimize, "
-                "which also takes jac=True for a fun that returns (value, gradient)."
+                f"jac must be callable or None; got {jac!r}. Call scipy.optimize.minimize with this function "
+                "as method: it also takes jac=True, for a fun that returns value and gradient."
             )
         self.fun, self.jac, self.args = fun, jac, args
         self.nfev = self.njev = 0
 
     def at(self, x: np.ndarray) -> Point:
-        """Evaluate at ``x``, the value first: with jac=True scipy keeps the gradient that came along."""
-        if not np.isfinite(x).all():  # many functions raise where x is not finite
+        """Evaluate at ``x``, the value first: with jac=True scipy keeps the gradient that came with it."""
+        if not np.isfinite(x).all():  # where many functions raise
             return Point(x, np.nan, np.full_like(x, np.nan))
-        return Point(x, self.value(x), self.gradient(x))
+        with np.errstate(over="ignore", invalid="ignore"):  # the result says so
+            return Point(x, self.value(x), self.gradient(x))
 
     def value(self, x: np.ndarray) -> float:
+        """Return fun(x), of a copy that fun may keep or write to."""
         self.nfev += 1
-        value = np.asarray(self.fun(x.copy(), *self.args))  # a copy: fun may keep x, or write to it
+        value = np.asarray(self.fun(x.copy(), *self.args))
         if value.size != 1:
-            raise ValueError(f"fun must return a single number; got an array of shape {value.shape}.")
+            raise ValueError(f"fun must return one number; got an array of shape {value.shape}.")
         return float(value.item())
 
     def gradient(self, x: np.ndarray) -> np.ndarray:
+        """Return jac(x), copied since jac may reuse its array, or forward differences."""
         self.njev += 1
         if self.jac is None:
-            step = DIFFERENCE_STEP * np.maximum(1.0, np.abs(x))
-            return np.asarray(approx_fprime(x, self.value, step))
+            return np.asarray(approx_fprime(x, self.value, DIFFERENCE_STEP * np.maximum(1.0, np.abs(x))))
         gradient = np.array(self.jac(x.copy(), *self.args), dtype=np.float64, ndmin=1)
         if gradient.shape != x.shape:
-            raise ValueError(f"jac must return an array of shape {x.shape}, as x0; got {gradient.shape}.")
+            raise ValueError(f"jac must return an array of shape {x.shape}, as x0 has; got {gradient.shape}.")
         return gradient
 
 
-def _check_options(given: Mapping[str, Any]) -> None:
+def _check_options(**given: Any) -> None:
     for name, value in given.items():
         expected, accepts = OPTIONS[name]
         if not accepts(value):
-            raise ValueError(f"The option {name!r} must be {expected}; got {value!r}.")
+            kind = ValueError if isinstance(value, str | numbers.Real) else TypeError
+            raise kind(f"The option {name!r} must be {expected}; got {value!r}.")
 
 
-def _refuse_unsupported(given: dict[str, Any]) -> None:
-    """Raise or warn about what `minimize` passes to every method and these cannot use."""
-    for name in ("bounds", "constraints"):
-        value = given.pop(name, None)
-        if value is not None and value != () and value != []:
-            raise ValueError(
-                f"{name} is not supported: gradient descent moves freely; got {value!r}. Leave it out, "
-                "or use a method that takes it, such as 'SLSQP'."
-            )
-    for name in ("hess", "hessp"):
-        if given.pop(name, None) is not None:
-            warnings.warn(f"{name} is not used: only gradients are.", RuntimeWarning, stacklevel=5)
-    if given:
-        names = ", ".join(given)
-        warnings.warn(f"Unknown solver options: {names}", OptimizeWarning, stacklevel=5)
-
-
-def _reporter(callback: Callable[..., Any] | None) -> Callable[[Point, int], None]:
-    """Return a function that shows a point to ``callback``, in the form its parameter name asks for."""
+def _reporter(callback: Function | None) -> Callable[[Point, int], Any]:
+    """Return what shows a point to ``callback``, in the form that its parameter's name asks for."""
     if callback is None:
         return lambda point, nit: None
     if set(inspect.signature(callback).parameters) == {"intermediate_result"}:
         return lambda point, nit: callback(
-            intermediate_result=OptimizeResult(
-                x=point.x.copy(), fun=point.fun, jac=point.jac.copy(), nit=nit
-            )
+            intermediate_result=OptimizeResult(x=point.x.copy(), fun=point.fun, jac=point.jac.copy(), nit=nit)
         )
     return lambda point, nit: callback(point.x.copy())
+
+
+def _descend(
+    rule: Rule, problem: Problem, x0: np.ndarray, callback: Function | None, *, maxiter: int, gtol: float
+) -> tuple[Termination, Point, int]:
+    """Run the rule from ``x0``; return why it ended, where, and after how many iterations."""
+    report, update_vector = _reporter(callback), kernels().update_vector
+    hyperparameters = [float(value) for value in rule[1:]]
+    first, second = np.zeros_like(x0), np.zeros_like(x0)
+    point, nit = problem.at(x0), 0
+    if not point.is_finite():
+        return Termination.BAD_START, point, nit
+    while True:
+        if np.max(np.abs(point.jac), initial=0.0) <= gtol:
+            return Termination.CONVERGED, point, nit
+        if nit == maxiter:
+            return Termination.EXHAUSTED, point, nit
+        x = point.x.copy()
+        with np.errstate(over="ignore", invalid="ignore"):
+            update_vector(rule.code, x, point.jac, first, second, *hyperparameters, nit + 1)
+        proposal = problem.at(x)
+        if not proposal.is_finite():
+            return Termination.DIVERGED, point, nit
+        point, nit = proposal, nit + 1
+        try:
+            report(point, nit)
+        except StopIteration:
+            return Termination.STOPPED, point, nit
+
+
+def _minimize(
+    rule: Rule,
+    problem: Problem,
+    x0: Any,
+    callback: Function | None,
+    *,
+    maxiter: int = 10_000,
+    gtol: float | None = None,
+    tol: float = 1e-5,
+    disp: bool = False,
+    bounds: Any = None,
+    constraints: Any = (),
+    **ignored: Any,
+) -> OptimizeResult:
+    """Check what was given, descend, and describe the end as scipy does."""
+    limits = {"maxiter": maxiter, "gtol": tol if gtol is None else gtol}
+    _check_options(**dict(zip(Rule._fields[1:], rule[1:], strict=True)), **limits)
+    if bounds is not None or constraints not in (None, (), []):
+        raise ValueError("bounds and constraints are not supported; leave them out or use method='SLSQP'.")
+    ignored = {name: value for name, value in ignored.items() if name not in ("hess", "hessp") or value}
+    if ignored:
+        # The level of the call of scipy.optimize.minimize.
+        warnings.warn(f"Unknown solver options: {', '.join(ignored)}", OptimizeWarning, stacklevel=4)
+    start = np.array(x0, dtype=np.float64, ndmin=1)
+    if start.ndim != 1 or not np.isfinite(start).all():
+        raise ValueError(f"x0 must be a vector of finite numbers; got {x0!r}.")
+    reason, point, nit = _descend(rule, problem, start, callback, **limits)
+    status, text = reason.value
+    result = OptimizeResult(
+        **point._asdict(),
+        nit=nit,
+        nfev=problem.nfev,
+        njev=problem.njev,
+        success=reason is Termination.CONVERGED,
+        status=status,
+        message=text.format(learning_rate=rule.learning_rate, **limits),
+    )
+    if disp:
+        print(result.message, *(f"{key}: {result[key]}" for key in ("fun", "nit", "nfev", "njev")), sep="\n")
+    return result
+
+
+def minimize_gd(
+    fun: Function,
+    x0: Any,
+    args: tuple = (),
+    jac: Function | None = None,
+    callback: Function | None = None,
+    *,
+    learning_rate: float = 1e-3,
+    **options: Any,
+) -> OptimizeResult:
+    r"""Minimise a function by gradient descent, as a method of `scipy.optimize.minimize`.
+
+    With :math:`g_k` the gradient at :math:`a_k` and :math:`\gamma` the learning rate,
+    :math:`a_{k+1} = a_k - \gamma g_k`. With a noisy gradient this is stochastic gradient descent.
+
+    Parameters
+    ----------
+    fun, x0, args, jac, callback
+        As for `scipy.optimize.minimize`. Without ``jac`` the gradient is taken by forward differences:
+        n + 1 more evaluations an iteration, and of no use for a noisy ``fun``.
+    learning_rate : float, default=1e-3
+        The rate :math:`\gamma`; below 2 / L, with L the largest curvature, nothing diverges.
+    **options
+        ``maxiter`` : most iterations, default 10,000; ``gtol`` : stop when no component of the gradient
+        is larger, default ``tol`` or 1e-5; ``disp`` : whether to print how the run ended.
+
+    Returns
+    -------
+    OptimizeResult
+        The last ``x`` with ``fun`` and ``jac`` there; ``nit``, ``nfev``, ``njev``; ``success``, ``message``
+        and ``status``: 0 the gradient is within ``gtol``; 1 ``maxiter`` reached; 3 a number is no
+        longer finite, and ``x`` the last good one; 99 the callback raised StopIteration.
+
+    Raises
+    ------
+    ValueError
+        If ``bounds`` or ``constraints`` are given, or an option is out of its range.
+
+    Warns
+    -----
+    OptimizeWarning
+        If an option is unknown, or ``hess`` or ``hessp`` given: only gradients are used.
+
+    References
+    ----------
+    A. Cauchy, "Méthode générale pour la résolution des systèmes d'équations simultanées",
+    Comptes rendus 25, 1847.
+
+    Examples
+    --------
+    >>> from scipy.optimize import minimize
+    >>> from sklearn_sgdopt._minimize import minimize_gd
+    >>> def fun(x):
+    ...     return (x[0] - 1) ** 2 + 5 * (x[1] + 2) ** 2
+    >>> result = minimize(fun, [0, 0], method=minimize_gd, options={"learning_rate": 0.05})
+    >>> result.success, result.x.round(3)
+    (True, array([ 1., -2.]))
+    """
+    rule = Rule(kernels().SGD, learning_rate)
+    return _minimize(rule, Problem(fun, jac, args), x0, callback, **options)
+
+
+def minimize_momentum(
+    fun: Function,
+    x0: Any,
+    args: tuple = (),
+    jac: Function | None = None,
+    callback: Function | None = None,
+    *,
+    learning_rate: float = 1e-3,
+    momentum: float = 0.9,
+    nesterov: bool = False,
+    **options: Any,
+) -> OptimizeResult:
+    r"""Minimise a function by descent with momentum, as a method of `scipy.optimize.minimize`.
+
+    With :math:`g_k` the gradient at :math:`a_k`, :math:`\gamma` the learning rate, :math:`\eta` the
+    momentum and :math:`m_0 = 0`: :math:`m_k = \eta m_{k-1} + g_k`, :math:`a_{k+1} = a_k - \gamma m_k`.
+
+    Parameters
+    ----------
+    fun, x0, args, jac, callback
+        As for `scipy.optimize.minimize`. Without ``jac`` the gradient is taken by forward differences:
+        n + 1 more evaluations an iteration, and of no use for a noisy ``fun``.
+    learning_rate : float, default=1e-3
+        The rate :math:`\gamma`; along a steady gradient it grows to :math:`\gamma / (1 - \eta)`.
+    momentum : float, default=0.9
+        The inertia :math:`\eta`, in [0, 1).
+    nesterov : bool, default=False
+        Step along :math:`g_k + \eta m_k`.
+    **options
+        ``maxiter``, ``gtol`` and ``disp``, as for `minimize_gd`.
+
+    Returns
+    -------
+    OptimizeResult
+        As of `minimize_gd`.
+
+    Raises
+    ------
+    ValueError
+        If ``bounds`` or ``constraints`` are given, or an option is out of its range.
+
+    Warns
+    -----
+    OptimizeWarning
+        If an option is unknown, or ``hess`` or ``hessp`` given: only gradients are used.
+
+    References
+    ----------
+    B. T. Polyak, "Some methods of speeding up the convergence of iteration methods",
+    USSR Computational Mathematics and Mathematical Physics 4(5), 1964.
+
+    Examples
+    --------
+    >>> from scipy.optimize import minimize, rosen, rosen_der
+    >>> from sklearn_sgdopt._minimize import minimize_momentum
+    >>> result = minimize(rosen, [0, 0], jac=rosen_der, method=minimize_momentum)
+    >>> result.success, result.x.round(3)
+    (True, array([1., 1.]))
+    """
+    _check_options(nesterov=nesterov)
+    code = kernels().NESTEROV if nesterov else kernels().MOMENTUM
+    rule = Rule(code, learning_rate, momentum=momentum)
+    return _minimize(rule, Problem(fun, jac, args), x0, callback, **options)
+
+
+def minimize_adam(
+    fun: Function,
+    x0: Any,
+    args: tuple = (),
+    jac: Function | None = None,
+    callback: Function | None = None,
+    *,
+    learning_rate: float = 0.01,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-8,
+    **options: Any,
+) -> OptimizeResult:
+    r"""Minimise a function by Adam, as a method of `scipy.optimize.minimize`.
+
+    With :math:`g_k` the gradient at :math:`a_k`, :math:`\gamma` the learning rate and
+    :math:`m_0 = v_0 = 0`: :math:`m_k = \beta_1 m_{k-1} + (1 - \beta_1) g_k`,
+    :math:`v_k = \beta_2 v_{k-1} + (1 - \beta_2) g_k^2`,
+    :math:`a_{k+1} = a_k - \gamma \hat m_k / \sqrt{\hat v_k + \epsilon}`, where
+    :math:`\hat m_k = m_k / (1 - \beta_1^k)` and :math:`\hat v_k = v_k / (1 - \beta_2^k)`.
+
+    Parameters
+    ----------
+    fun, x0, args, jac, callback
+        As for `scipy.optimize.minimize`. Without ``jac`` the gradient is taken by forward differences:
+        n + 1 more evaluations an iteration, and of no use for a noisy ``fun``.
+    learning_rate : float, default=0.01
+        The rate :math:`\gamma`, in units of x: about the length of a step in each coordinate.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the moments, in [0, 1).
+    epsilon : float, default=1e-8
+        The :math:`\epsilon` inside the square root, in units of the gradient squared.
+    **options
+        ``maxiter``, ``gtol`` and ``disp``, as for `minimize_gd`.
+
+    Returns
+    -------
+    OptimizeResult
+        As of `minimize_gd`.
+
+    Raises
+    ------
+    ValueError
+        If ``bounds`` or ``constraints`` are given, or an option is out of its range.
+
+    Warns
+    -----
+    OptimizeWarning
+        If an option is unknown, or ``hess`` or ``hessp`` given: only gradients are used.
+
+    References
+    ----------
+    D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+
+    Examples
+    --------
+    A gradient with noise stands for stochastic descent; from a saddle it finds the way down.
+
+    >>> import numpy as np
+    >>> from scipy.optimize import minimize
+    >>> from sklearn_sgdopt._minimize import minimize_adam
+    >>> noise = np.random.default_rng(0)
+    >>> def fun(x):
+    ...     return x[0] ** 2 - x[1] ** 2 + x[1] ** 4 / 4
+    >>> def jac(x):
+    ...     return np.array([2 * x[0], x[1] ** 3 - 2 * x[1]]) + 0.01 * noise.standard_normal(2)
+    >>> result = minimize(fun, [0, 0], jac=jac, method=minimize_adam, options={"maxiter": 1000})
+    >>> round(result.fun, 2)
+    -1.0
+    """
+    rule = Rule(kernels().ADAM, learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    return _minimize(rule, Problem(fun, jac, args), x0, callback, **options)

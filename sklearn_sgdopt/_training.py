@@ -21,8 +21,6 @@ MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watche
 MIN_UPDATES = 200  # before averages are old enough to be judged
 MIN_ROWS_A_PARAMETER = 2400
 MAX_EARLIEST_STOP = 300
-BLOCK_BYTES = 2048  # neighbouring rows that stay together in a shuffle: half a memory page
-WINDOW_BYTES = 1 << 18  # rows that are shuffled among each other: part of the second-level cache
 PLATEAU_CUT = 5.0  # "adaptive" divides the rate by this
 SMALLEST_CUT = 1e-3  # and gives up below this part of the first rate
 
@@ -148,8 +146,6 @@ def make_plan(est: Any, state: OptimizerState, rows: Any, objective: Any, *, bat
     """Return how rows are visited, what is averaged, and when to stop."""
     k = kernels()
     total, features = len(rows.y), rows.features
-    row_bytes = -(-rows.data.nbytes // total) if is_sparse(rows) else features * rows.X.itemsize
-    row_bytes = max(1, row_bytes)
     stride = max(1, total // MONITOR_ROWS)
     averaging = reports_average(est, stream=stream)
     coordinates = k.Coordinates(*state.coordinates)
@@ -169,8 +165,6 @@ def make_plan(est: Any, state: OptimizerState, rows: Any, objective: Any, *, bat
         short_batch_counts_less=automatic,
         fit_intercept=bool(est.fit_intercept),
         shuffle=bool(est.shuffle) and batch_size < total,
-        block_rows=max(1, min(16, BLOCK_BYTES // row_bytes)),
-        window_rows=max(1024, WINDOW_BYTES // row_bytes),
         averaging=averaging,
         averaged_since=state.averaged_since,
         monitor_stride=stride,
@@ -210,7 +204,7 @@ def make_run(
 
         return run_on_moments
     order = np.arange(total if plan.shuffle else 0)
-    blocks = np.arange(-(-total // plan.block_rows) if plan.shuffle else 0)
+    blocks = np.arange(-(-total // k.BLOCK_ROWS) if plan.shuffle else 0)
 
     # Where only the coordinates of a batch change, the others are kept as lazy products.
     lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0

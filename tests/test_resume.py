@@ -1,0 +1,195 @@
+"""State that goes on: partial_fit, warm_start and pickles continue what fit began."""
+
+import copy
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from reference import PLAIN, Descent, assert_close, make_problem
+from sklearn.base import clone
+
+from sklearn_sgdopt import GradientDescentRegressor
+
+RULES = {
+    "gd": {"solver": "gd"},
+    "sgd": {"solver": "sgd"},
+    "momentum": {"solver": "momentum"},
+    "nesterov": {"solver": "momentum", "nesterov": True},
+    "adam": {"solver": "adam"},
+}
+SETTINGS = {
+    "plain": PLAIN | {"shuffle": True, "learning_rate": 0.01},
+    "averaged": PLAIN | {"shuffle": True, "learning_rate": 0.01, "average": True},
+    "invscaling": PLAIN | {"shuffle": True, "learning_rate": 0.05, "schedule": "invscaling"},
+    "origin": PLAIN | {"shuffle": True, "learning_rate": 0.01, "fit_intercept": False},
+    "penalised": PLAIN | {"shuffle": True, "learning_rate": 0.01, "penalty": "elasticnet", "alpha": 0.1},
+    # What "gd" reports by default depends on whether the rows are a stream: say which.
+    "default": {"tol": None, "average": True},
+    "default-iterates": {"tol": None, "average": False},
+    "default-huber": {"tol": None, "average": True, "loss": "huber"},
+    "adaptive": {"tol": None, "average": False, "schedule": "adaptive", "n_iter_no_change": 2},
+}
+
+
+def through_pickle(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+def through_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+BETWEEN = {"nothing": lambda model: model, "pickle": through_pickle, "joblib": through_joblib, "copy": copy.deepcopy}
+
+
+def assert_identical(actual, expected):
+    """Assert equality to the last bit, of what is reported and of what goes on."""
+    for name in ("coef_", "intercept_", "loss_curve_", "learning_rate_", "t_", "n_iter_", "n_features_in_"):
+        np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name), err_msg=name, strict=True)
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("rule", RULES)
+def test_epochs_of_fit_are_calls_of_partial_fit(rule, setting, between):
+    X, y, weight = make_problem(100, outputs=2, seed=1)
+    model = GradientDescentRegressor(**RULES[rule], **SETTINGS[setting], batch_size=16, epochs=6, random_state=3)
+    fitted = clone(model).fit(X, y, sample_weight=weight)
+    for _ in range(6):
+        model = BETWEEN[between](model.partial_fit(X, y, sample_weight=weight))
+    assert_identical(model, fitted)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("batch_size", [1, 32, 100])
+@pytest.mark.parametrize("rule", RULES)
+def test_resumption_whatever_the_batch(rule, batch_size, dtype):
+    X, y, _ = make_problem(100, seed=2)
+    X = X.astype(dtype)
+    model = GradientDescentRegressor(
+        **RULES[rule], **SETTINGS["plain"], batch_size=batch_size, epochs=4, random_state=np.random.RandomState(0)
+    )
+    fitted = copy.deepcopy(model).fit(X, y)
+    for _ in range(4):
+        model = through_pickle(model.partial_fit(X, y))
+    assert_identical(model, fitted)
+
+
+@pytest.mark.parametrize("first,second", [("fit", "partial_fit"), ("partial_fit", "fit"), ("fit", "fit")])
+@pytest.mark.parametrize("setting", ["plain", "default-iterates"])
+@pytest.mark.parametrize("rule", RULES)
+def test_warm_start_goes_on(rule, setting, first, second):
+    X, y, _ = make_problem(100, seed=3)
+    model = GradientDescentRegressor(**RULES[rule], **SETTINGS[setting], random_state=0, warm_start=True)
+    straight = clone(model).set_params(epochs=7).fit(X, y)
+    for method, epochs in ((first, 4), (second, 3)):
+        if method == "fit":
+            model.set_params(epochs=epochs).fit(X, y)
+        else:
+            for _ in range(epochs):
+                model.partial_fit(X, y)
+    assert_identical(model, straight)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_fit_without_warm_start_begins_anew(rule):
+    X, y, _ = make_problem(100, seed=4)
+    model = GradientDescentRegressor(**RULES[rule], tol=None, epochs=3, random_state=0)
+    once = clone(model).fit(X, y)
+    twice = clone(model).fit(-2.0 * X[:, :2], y[::-1]).partial_fit(X[:, :2], y).fit(X, y)
+    assert_identical(twice, once)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_clone_is_clean(rule):
+    X, y, _ = make_problem(100, seed=5)
+    model = GradientDescentRegressor(**RULES[rule], tol=None, epochs=3, random_state=0, warm_start=True).fit(X, y)
+    cloned = clone(model)
+    assert cloned.get_params() == model.get_params()
+    assert set(vars(cloned)) == set(cloned.get_params())
+    assert_identical(cloned.fit(X, y), GradientDescentRegressor(**model.get_params()).fit(X, y))
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_new_learning_rate_keeps_the_moments(rule, average):
+    X, y, weight = make_problem(96, seed=6)
+    options = PLAIN | {"average": average, "batch_size": 8}
+    rates = [0.01, 0.004, 0.02]
+    model = GradientDescentRegressor(**RULES[rule], **options)
+    settings = {"nesterov": rule == "nesterov", "batch_size": 8}
+    loop = Descent(RULES[rule]["solver"], 1, 4, rate=0.0, **settings)
+    for rate in rates:
+        model.set_params(learning_rate=rate)
+        loop.rate = rate
+        for _ in range(8):
+            model.partial_fit(X, y, sample_weight=weight)
+            loop.epoch(X, y, weight)
+        assert model.learning_rate_ == rate
+    coef, intercept = loop.average if average else (loop.a, loop.b)
+    assert_close(model.coef_, coef[0])
+    assert_close(model.intercept_, intercept[0])
+    assert_close(model.loss_curve_, loop.losses)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_chunks_go_on_with_moments_and_count(rule):
+    X, y, _ = make_problem(96, outputs=2, seed=7)
+    model = GradientDescentRegressor(**RULES[rule], **PLAIN, learning_rate=0.01, batch_size=10)
+    loop = Descent(RULES[rule]["solver"], 2, 4, rate=0.01, batch_size=10, nesterov=rule == "nesterov")
+    for _ in range(3):
+        for rows in (slice(0, 32), slice(32, 33), slice(33, 96)):
+            model.partial_fit(X[rows], y[rows])
+            loop.epoch(X[rows], y[rows])
+    assert (model.t_, model.n_iter_) == (loop.t, 9)
+    assert_close(model.coef_, loop.a)
+    assert_close(model.intercept_, loop.b)
+    assert_close(model.loss_curve_, loop.losses)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_chunk_of_zero_weights_changes_nothing(rule, standardize):
+    X, y, _ = make_problem(60, seed=8)
+    model = GradientDescentRegressor(**RULES[rule], tol=None, standardize=standardize, random_state=0)
+    model.partial_fit(X, y)
+    before = joblib.hash(vars(model))
+    assert model.partial_fit(X * 100.0, y - 50.0, sample_weight=np.zeros(60)) is model
+    assert joblib.hash(vars(model)) == before
+    # As the very first chunk it leaves the estimator unfitted.
+    fresh = clone(model).partial_fit(X, y, sample_weight=np.zeros(60))
+    assert not hasattr(fresh, "coef_")
+    assert joblib.hash(vars(fresh.partial_fit(X, y))) == before
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_shuffling_follows_the_seed(rule):
+    X, y, _ = make_problem(100, seed=9)
+
+    def fit(seed):
+        options = PLAIN | {"shuffle": True, "learning_rate": 0.01, "epochs": 2, "batch_size": 8}
+        return GradientDescentRegressor(**RULES[rule], **options, random_state=seed).fit(X, y)
+
+    assert_identical(fit(0), fit(0))
+    assert np.array_equal(fit(0).coef_, fit(1).coef_) == (rule == "gd")
+    state = np.random.get_state()[1].copy()
+    fit(2)
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002 - the global generator stays untouched
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_moving_statistics_do_not_move_the_function(rule):
+    """New means and scales re-express the model; only the update itself changes its predictions."""
+    X, y, _ = make_problem(64, seed=10)
+    model = GradientDescentRegressor(**RULES[rule], learning_rate=1e-12, average=False, random_state=0)
+    model.partial_fit(X, y).set_params(learning_rate=0.01)
+    for _ in range(20):
+        model.partial_fit(X, y)
+    before = model.predict(X)
+    model.set_params(learning_rate=1e-14).partial_fit(X * [10.0, 0.1, 1.0, 3.0] + 5.0, y)
+    assert_close(model.predict(X), before, 1e-9)
