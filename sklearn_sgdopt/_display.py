@@ -27,6 +27,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MARKERS_A_LINE = 8
 WARM_UP_ROWS = 32
+FAR_APART = 10.0  # ratio of times from which their axis is logarithmic
 BRIEF = 0.1  # seconds of timing up to which a fit is timed again
 
 
@@ -55,6 +56,14 @@ def sparse_markers(points: int, index: int) -> tuple[int, int]:
     """Marker positions that do not crowd a line, nor fall on those of its neighbours."""
     step = max(1, points // MARKERS_A_LINE)
     return (index * step // 4) % step, step
+
+
+def log_losses(ax: Any) -> None:
+    """Make the axis of the loss logarithmic, with plain numbers where there is no whole decade."""
+    from matplotlib.ticker import LogFormatter
+
+    ax.set_yscale("log")
+    ax.yaxis.set_minor_formatter(LogFormatter())
 
 
 def named_estimators(estimators: Any) -> dict[str, Any]:
@@ -278,7 +287,7 @@ class LossCurveDisplay:
             (self.validation_lines_[name],) = ax.plot(places[name], held_out[name], **style)
         ax.set(xlabel={"epochs": "epoch", "updates": "update"}.get(x, x), ylabel=LOSS_LABELS[self.loss])
         if log_scale:
-            ax.set_yscale("log")
+            log_losses(ax)
         ax.legend()
         return self
 
@@ -479,7 +488,7 @@ class SolverComparisonDisplay:
             losses[name], seconds[name] = _measure(estimator, X, y, held_out, epochs)
         least_squares = None
         if loss == "squared_error":
-            exact = LinearRegression(fit_intercept=first.fit_intercept).fit(X, y)
+            exact = LinearRegression(fit_intercept=any(e.fit_intercept for e in named.values())).fit(X, y)
             least_squares = float(np.mean((held_out[1] - exact.predict(held_out[0])) ** 2))
         rows = "training" if X_val is None else "validation"
         display = cls(losses=losses, seconds=seconds, least_squares=least_squares, loss=loss, rows=rows)
@@ -489,6 +498,7 @@ class SolverComparisonDisplay:
         self,
         ax: Any = None,
         *,
+        excess: bool | Literal["auto"] = "auto",
         log_scale: bool = True,
         line_kwargs: dict[str, Any] | None = None,
         reference_kwargs: dict[str, Any] | None = None,
@@ -499,6 +509,10 @@ class SolverComparisonDisplay:
         ----------
         ax : sequence of two matplotlib Axes, default=None
             Axes against epochs and against seconds; new ones if not given.
+        excess : bool or "auto", default="auto"
+            Whether to draw by how much the loss is above that of least squares, which tells apart what noise
+            in y makes look alike. "auto": of training rows, where it is known. Otherwise least squares
+            is drawn as a line.
         log_scale : bool, default=True
             Whether the axis of the loss is logarithmic.
         line_kwargs : dict, default=None
@@ -514,9 +528,13 @@ class SolverComparisonDisplay:
         Raises
         ------
         ValueError
-            If ``ax`` is not two axes.
+            If ``ax`` is not two axes, or ``excess`` is asked for where least squares is not known.
         """
         plt = pyplot(type(self).__name__)
+        if excess == "auto":
+            excess = self.least_squares is not None and self.rows == "training"
+        if excess and self.least_squares is None:
+            raise ValueError(f"excess=True needs the loss of least squares, and there is none for {self.loss!r}.")
         if ax is None:
             _, ax = plt.subplots(1, 2, sharey=True, figsize=(9.0, 4.0), layout="constrained")
         if np.size(ax) != 2:
@@ -524,22 +542,36 @@ class SolverComparisonDisplay:
                 f"ax must be two axes, for epochs and for seconds; got {np.size(ax)}. "
                 "Make them with plt.subplots(1, 2)[1]."
             )
+        from matplotlib.ticker import LogLocator, NullFormatter
+
         self.axes_ = np.asarray(ax).ravel()
         self.figure_ = self.axes_[0].figure
         self.lines_, self.seconds_lines_ = {}, {}
         for index, (name, losses) in enumerate(self.losses.items()):
             style = {**line_style(index), "label": name, "markevery": sparse_markers(len(losses), index)}
             style |= line_kwargs or {}
+            if excess and self.least_squares is not None:
+                # What is left of equal losses is rounding: a logarithm needs a floor.
+                floor = np.finfo(np.float64).eps * self.least_squares
+                losses = np.maximum(losses - self.least_squares, floor)  # noqa: PLW2901
             (self.lines_[name],) = self.axes_[0].plot(np.arange(1, len(losses) + 1), losses, **style)
             (self.seconds_lines_[name],) = self.axes_[1].plot(self.seconds[name], losses, **style)
         for axes in self.axes_:
-            if self.least_squares is not None:
+            if self.least_squares is not None and not excess:
                 style = {"color": "0.45", "linewidth": 0.8, "zorder": 0, "label": "least squares"}
                 axes.axhline(self.least_squares, **{**style, **(reference_kwargs or {})})
             if log_scale:
-                axes.set_yscale("log")
-        self.axes_[0].set(xlabel="epoch", ylabel=f"{self.rows} {LOSS_LABELS[self.loss]}")
-        self.axes_[1].set(xlabel="seconds", xscale="log")  # gd and sgd may be a factor of 100 apart
+                log_losses(axes)
+        what, _, unit = f"{self.rows} {LOSS_LABELS[self.loss]}".rpartition(" (")
+        above = "above least squares " if excess else ""
+        self.axes_[0].set(xlabel="epoch", ylabel=f"{what}\n{above}({unit}")
+        self.axes_[1].set_xlabel("seconds")
+        times = np.concatenate([*self.seconds.values()])
+        if times.max() > FAR_APART * times.min():
+            self.axes_[1].set_xscale("log")
+            self.axes_[1].xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            self.axes_[1].xaxis.set_major_formatter("{x:g}")
+            self.axes_[1].xaxis.set_minor_formatter(NullFormatter())
         self.axes_[0].legend()
         return self
 

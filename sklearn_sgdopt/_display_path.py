@@ -70,7 +70,7 @@ class DescentPathDisplay:
     >>> model = GradientDescentRegressor("sgd", random_state=0)
     >>> display = DescentPathDisplay.from_estimator(model, X, y, parameters=("bmi", "bp"))
     >>> display.paths["sgd"].shape
-    (201, 2)
+    (101, 2)
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class DescentPathDisplay:
         *,
         parameters: Sequence[int | str] | None = None,
         sample_weight: Any = None,
-        max_updates: int = 200,
+        max_updates: int = 100,
         coordinates: Literal["standardized", "data"] = "standardized",
         grid_resolution: int = 100,
         margin: float = 0.15,
@@ -148,7 +148,7 @@ class DescentPathDisplay:
             first two coefficients, or the slope and the intercept where there is one feature.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
-        max_updates : int, default=200
+        max_updates : int, default=100
             Updates drawn of each path.
         coordinates : {"standardized", "data"}, default="standardized"
             Units of the parameters: those of features with mean 0 and variance 1, or of the data,
@@ -255,13 +255,21 @@ class DescentPathDisplay:
         levels = self.least + highest * np.geomspace(LOWEST_LEVEL, 1.0, LEVELS)[:-1]
         style = {"levels": levels, "colors": "0.7", "linewidths": 0.8, "zorder": 1}
         self.contour_ = ax.contour(self.xx0, self.xx1, self.response, **{**style, **(contour_kwargs or {})})
-        ax.clabel(self.contour_, fontsize=7, fmt="%.3g", colors="0.4")
+        # Near the minimum numbers would lie on the paths, and on each other.
+        ax.clabel(self.contour_, self.contour_.levels[LEVELS // 2 :], fontsize=7, fmt=_number, colors="0.4")
         self.lines_ = {}
+        winding = {name: _length(path) for name, path in self.paths.items()}
         for index, (name, path) in enumerate(self.paths.items()):
             updates = len(path) - 1
-            style = {**line_style(index), "linewidth": 1.2, "markersize": 3.5}
-            style["markevery"] = 1 if updates <= MOST_MARKERS else [updates]
-            style |= {"label": f"{name}, {updates} updates", "zorder": 3, **(path_kwargs or {})}
+            style = {**line_style(index), "label": f"{name}, {updates} updates", "linewidth": 1.2}
+            # A winding path covers a smooth one if it lies above.
+            style["zorder"] = 3.0 - sum(winding[name] > length for length in winding.values()) / len(winding)
+            if updates <= MOST_MARKERS:
+                style["markersize"] = 3.5
+            else:
+                style |= {"linestyle": "-", "linewidth": 0.9, "markevery": [updates]}
+                style |= {"markersize": 7, "markeredgecolor": "white"}
+            style |= path_kwargs or {}
             (self.lines_[name],) = ax.plot(*path.T, **style)
         starts = np.unique([path[0] for path in self.paths.values()], axis=0)
         mark = {"linestyle": "none", "color": "black", "zorder": 4}
@@ -377,6 +385,18 @@ def _chosen_parameters(parameters: Any, checked: Any) -> tuple[int | None, int |
     if chosen[0] == chosen[1]:
         raise ValueError(f"parameters must be two different ones; got {parameters!r}.")
     return chosen[0], chosen[1]
+
+
+def _number(value: float) -> str:
+    """Short, without an exponent where that is readable."""
+    return f"{value:.0f}" if 1e3 <= value < 1e5 else f"{value:.3g}"
+
+
+def _length(path: np.ndarray) -> float:
+    """Length of a path, by the extent between its corners."""
+    extent = np.ptp(path, axis=0)
+    steps = np.diff(path, axis=0) / np.where(extent > 0.0, extent, 1.0)
+    return float(np.hypot(*steps.T).sum())
 
 
 def _limits(points: np.ndarray, curvature: np.ndarray, margin: float) -> np.ndarray:

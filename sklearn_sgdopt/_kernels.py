@@ -219,11 +219,12 @@ def soft_threshold(value, width):  # type: ignore[no-untyped-def]
 
 
 @jit
-def apply_update(parameters, coordinates, objective, rule, plan, factor, t):  # type: ignore[no-untyped-def]
+def apply_update(parameters, coordinates, objective, rule, plan, factor, share, t):  # type: ignore[no-untyped-def]
     """Move all parameters once: gradient, penalty, rule, proximal step, average.
 
     ``parameters.gradient`` holds sums over the batch in centred data units; ``factor`` turns
-    them into a mean. It is left at zero for the next batch.
+    them into a mean. ``share`` is what the batch counts for, 1 unless it is short. The gradient is
+    left at zero for the next batch.
     """
     theta, first, second, average, slope, gradient = parameters
     scale = coordinates.inverse_scale
@@ -237,7 +238,7 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, t):  # 
     for o in range(outputs):
         rate = rule.rate[o] * damping
         for j in range(features):
-            g = gradient[o, j] * (factor * scale[j]) + objective.l2 * theta[o, j]
+            g = gradient[o, j] * (factor * scale[j]) + share * objective.l2 * theta[o, j]
             gradient[o, j] = 0.0
             theta[o, j], first[o, j], second[o, j] = update(
                 rule.code, theta[o, j], g, first[o, j], second[o, j], rate,
@@ -256,7 +257,7 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, t):  # 
                     reach = rate / np.sqrt(second[o, j] * bias_2 + rule.epsilon[o])
                 elif rule.code != SGD:
                     reach = rate / (1.0 - rule.momentum)
-                theta[o, j] = soft_threshold(theta[o, j], objective.l1 * reach)
+                theta[o, j] = soft_threshold(theta[o, j], share * objective.l1 * reach)
         for j in range(features):
             slope[o, j] = theta[o, j] * scale[j]
         if plan.averaging:
@@ -469,15 +470,15 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             if not loss * mean_scale <= plan.loss_limit:
                 return loss * mean_scale, t
             t += 1
-            size = plan.batch_size if plan.short_batch_counts_less else stop - start
-            rate = rule.rate[o] * decay(rule, t)
+            share = (stop - start) / plan.batch_size if plan.short_batch_counts_less else 1.0
+            rate = rule.rate[o] * decay(rule, t) * share
             scale *= 1.0 - rate * objective.l2
             if abs(scale) < TINY_SCALE:
                 fold_average(S, U, o, (new, past))
                 for j in range(features):
                     S[o, j] *= scale
                 scale, new, past = 1.0, 0.0, 1.0
-            step = rate / (size * rows.mean_weight)
+            step = rate / ((stop - start) * rows.mean_weight)
             for position in range(start, stop):
                 i = order[position] if plan.shuffle else position
                 g = step * pull[position - start] / scale
@@ -537,8 +538,9 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, g
             for o in range(outputs):
                 parameters.gradient[o, width - 1] = 0.0
         t += 1
-        size = plan.batch_size if plan.short_batch_counts_less else stop - start
-        apply_update(parameters, coordinates, objective, rule, plan, 1.0 / (size * rows.mean_weight), t)
+        share = (stop - start) / plan.batch_size if plan.short_batch_counts_less else 1.0
+        factor = share / ((stop - start) * rows.mean_weight)
+        apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
         record(parameters.theta, trace, t)
         start = stop
     return loss * scale, t
@@ -666,7 +668,7 @@ def train_on_moments(moments, coordinates, parameters, stack, saved, objective, 
         copy_parameters(stack, saved)
         t += 1
         value = losses[index] + penalty(theta, objective)
-        apply_update(parameters, coordinates, objective, rule, plan, 1.0, t)
+        apply_update(parameters, coordinates, objective, rule, plan, 1.0, 1.0, t)
         record(theta, trace, t)
         done += 1
         if not is_watched(done, plan):

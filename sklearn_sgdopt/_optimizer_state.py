@@ -54,6 +54,10 @@ class OptimizerState:
         """The averaged iterate (k, d + 1)."""
         return self.stack[3]
 
+    def reported(self, *, sparse: bool) -> np.ndarray:
+        """Return the averaged iterate; with an l1 penalty the zeros of the iterate stay zeros."""
+        return np.where(self.theta == 0.0, 0.0, self.average) if sparse else self.average
+
     def place(self, theta: np.ndarray) -> None:
         """Put the iterate and its average at ``theta``."""
         self.stack[0] = self.stack[3] = theta

@@ -9,7 +9,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._objective import best_constant
+from sklearn_sgdopt._objective import best_constant, penalty_strengths
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._validation import check_parameters, check_rows, check_start, check_weights
 
@@ -423,7 +423,7 @@ class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
     def _publish(self, state: OptimizerState, outcome: Any, dtype: Any, *, single: bool, goes_on: bool) -> None:
         """Assign the fitted attributes."""
         self._state = state
-        coef, intercept = state.coordinates.to_data_units(state.average)
+        coef, intercept = state.coordinates.to_data_units(state.reported(sparse=penalty_strengths(self)[0] > 0.0))
         coef, intercept = coef.astype(dtype), intercept.astype(dtype)
         self.coef_ = coef[0] if single else coef
         self.intercept_ = intercept[0] if single else intercept

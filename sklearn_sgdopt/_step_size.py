@@ -10,7 +10,7 @@ from sklearn_sgdopt._objective import SMOOTH_LOSSES, penalty_strengths
 
 ADAM_RATE = 0.02  # in standard deviations of y, for batches of one row
 ADAM_MOST = 0.07
-NONSMOOTH_RESIDUAL = 0.1
+NONSMOOTH_RESIDUAL = 0.5
 # Rows that the largest eigenvalue is taken from. Fewer rows than features make it too large: safe.
 LEAST_ROWS, MOST_ROWS = 1024, 4096
 
@@ -73,7 +73,7 @@ def automatic_rate(
 
     ``exact`` says that every batch holds all rows: then there is no noise. A loss without
     curvature gets the rate at which its steps are as long as those of squared error at residuals
-    of a tenth of y's spread.
+    of half the spread of y.
     """
     if est.solver == "adam":
         # In data units a step of one parameter moves predictions by up to the norm of a row.
