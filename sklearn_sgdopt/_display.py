@@ -28,13 +28,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 MARKERS_A_LINE = 8
 WARM_UP_ROWS = 32
 FAR_APART = 10.0  # ratio of times from which their axis is logarithmic
+NOTHING = 1e-8  # part of the loss of least squares below which an excess is not worth drawing
 BRIEF = 0.1  # seconds of timing up to which a fit is timed again
 
 
 def pyplot(display: str) -> Any:
     """Return matplotlib.pyplot, or say how to get it."""
     try:
-        import matplotlib.pyplot as plt
+        import matplotlib.pyplot as plt  # noqa: PLC0415 an optional dependency
     except ImportError as error:
         raise ImportError(
             f"{display} needs matplotlib, which is not installed: pip install sklearn-sgdopt[plot]"
@@ -58,12 +59,10 @@ def sparse_markers(points: int, index: int) -> tuple[int, int]:
     return (index * step // 4) % step, step
 
 
-def log_losses(ax: Any) -> None:
+def log_losses(plt: Any, ax: Any) -> None:
     """Make the axis of the loss logarithmic, with plain numbers where there is no whole decade."""
-    from matplotlib.ticker import LogFormatter
-
     ax.set_yscale("log")
-    ax.yaxis.set_minor_formatter(LogFormatter())
+    ax.yaxis.set_minor_formatter(plt.LogFormatter())
 
 
 def named_estimators(estimators: Any) -> dict[str, Any]:
@@ -97,13 +96,14 @@ def common_loss(estimators: Mapping[str, Any]) -> str:
     losses = {estimator.loss for estimator in estimators.values()}
     if len(losses) > 1:
         raise ValueError(
-            f"The estimators must have one loss to share an axis; got {sorted(losses)}. Draw a display for each."
+            f"The estimators must have one loss to share an axis; got {sorted(losses)}. "
+            "Draw a display for each."
         )
     return str(losses.pop())
 
 
 def updates_per_epoch(estimator: Any) -> float:
-    """Updates in an epoch (in a stream of unequal chunks their mean).
+    """Return the updates in an epoch (in a stream of unequal chunks their mean).
 
     ``t_`` leaves out the epochs that were undone: those after the best with early stopping, and
     one that diverged.
@@ -176,7 +176,9 @@ class LossCurveDisplay:
         self.loss = loss
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, name: str | None = None, ax: Any = None, **kwargs: Any) -> Self:
+    def from_estimator(
+        cls, estimator: Any, *, name: str | None = None, ax: Any = None, **kwargs: Any
+    ) -> Self:
         """Draw the curves of one fitted estimator.
 
         Parameters
@@ -287,7 +289,7 @@ class LossCurveDisplay:
             (self.validation_lines_[name],) = ax.plot(places[name], held_out[name], **style)
         ax.set(xlabel={"epochs": "epoch", "updates": "update"}.get(x, x), ylabel=LOSS_LABELS[self.loss])
         if log_scale:
-            log_losses(ax)
+            log_losses(plt, ax)
         ax.legend()
         return self
 
@@ -490,8 +492,13 @@ class SolverComparisonDisplay:
         if loss == "squared_error":
             exact = LinearRegression(fit_intercept=any(e.fit_intercept for e in named.values())).fit(X, y)
             least_squares = float(np.mean((held_out[1] - exact.predict(held_out[0])) ** 2))
-        rows = "training" if X_val is None else "validation"
-        display = cls(losses=losses, seconds=seconds, least_squares=least_squares, loss=loss, rows=rows)
+        display = cls(
+            losses=losses,
+            seconds=seconds,
+            least_squares=least_squares,
+            loss=loss,
+            rows="training" if X_val is None else "validation",
+        )
         return display.plot(ax, **kwargs)
 
     def plot(
@@ -534,7 +541,9 @@ class SolverComparisonDisplay:
         if excess == "auto":
             excess = self.least_squares is not None and self.rows == "training"
         if excess and self.least_squares is None:
-            raise ValueError(f"excess=True needs the loss of least squares, and there is none for {self.loss!r}.")
+            raise ValueError(
+                f"excess=True needs the loss of least squares, and there is none for {self.loss!r}."
+            )
         if ax is None:
             _, ax = plt.subplots(1, 2, sharey=True, figsize=(9.0, 4.0), layout="constrained")
         if np.size(ax) != 2:
@@ -542,26 +551,24 @@ class SolverComparisonDisplay:
                 f"ax must be two axes, for epochs and for seconds; got {np.size(ax)}. "
                 "Make them with plt.subplots(1, 2)[1]."
             )
-        from matplotlib.ticker import LogLocator, NullFormatter
-
         self.axes_ = np.asarray(ax).ravel()
         self.figure_ = self.axes_[0].figure
         self.lines_, self.seconds_lines_ = {}, {}
+        zero = self.least_squares if excess and self.least_squares is not None else 0.0
         for index, (name, losses) in enumerate(self.losses.items()):
             style = {**line_style(index), "label": name, "markevery": sparse_markers(len(losses), index)}
             style |= line_kwargs or {}
-            if excess and self.least_squares is not None:
-                # What is left of equal losses is rounding: a logarithm needs a floor.
-                floor = np.finfo(np.float64).eps * self.least_squares
-                losses = np.maximum(losses - self.least_squares, floor)  # noqa: PLW2901
-            (self.lines_[name],) = self.axes_[0].plot(np.arange(1, len(losses) + 1), losses, **style)
-            (self.seconds_lines_[name],) = self.axes_[1].plot(self.seconds[name], losses, **style)
+            heights = losses - zero
+            (self.lines_[name],) = self.axes_[0].plot(np.arange(1, len(losses) + 1), heights, **style)
+            (self.seconds_lines_[name],) = self.axes_[1].plot(self.seconds[name], heights, **style)
         for axes in self.axes_:
             if self.least_squares is not None and not excess:
                 style = {"color": "0.45", "linewidth": 0.8, "zorder": 0, "label": "least squares"}
                 axes.axhline(self.least_squares, **{**style, **(reference_kwargs or {})})
             if log_scale:
-                log_losses(axes)
+                log_losses(plt, axes)
+                if axes.get_ylim()[0] < NOTHING * zero:
+                    axes.set_ylim(bottom=NOTHING * zero)
         what, _, unit = f"{self.rows} {LOSS_LABELS[self.loss]}".rpartition(" (")
         above = "above least squares " if excess else ""
         self.axes_[0].set(xlabel="epoch", ylabel=f"{what}\n{above}({unit}")
@@ -569,9 +576,11 @@ class SolverComparisonDisplay:
         times = np.concatenate([*self.seconds.values()])
         if times.max() > FAR_APART * times.min():
             self.axes_[1].set_xscale("log")
-            self.axes_[1].xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            self.axes_[1].xaxis.set_major_locator(plt.LogLocator(subs=(1.0, 2.0, 5.0)))
             self.axes_[1].xaxis.set_major_formatter("{x:g}")
-            self.axes_[1].xaxis.set_minor_formatter(NullFormatter())
+            self.axes_[1].xaxis.set_minor_formatter(plt.NullFormatter())
+        else:
+            self.axes_[1].xaxis.set_major_locator(plt.MaxNLocator(5))
         self.axes_[0].legend()
         return self
 
@@ -582,7 +591,9 @@ def _as_trained_on(estimator: Any, X: Any, y: Any) -> tuple[Any, np.ndarray]:
     return X, y[:, 0] if single else y
 
 
-def _measure(estimator: Any, X: Any, y: np.ndarray, held_out: Any, epochs: int) -> tuple[np.ndarray, np.ndarray]:
+def _measure(
+    estimator: Any, X: Any, y: np.ndarray, held_out: Any, epochs: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Loss after each epoch, and the seconds that a fit with so many epochs takes."""
     runner = clone(estimator).set_params(tol=None, early_stopping=False, warm_start=False, verbose=0)
 
@@ -607,5 +618,5 @@ def _measure(estimator: Any, X: Any, y: np.ndarray, held_out: Any, epochs: int) 
                 tries.append(fit(int(count)))
             times.append(min(tries))
     # A fit holds every shorter one: where it seems faster, the machine was busy.
-    times = np.minimum.accumulate(times[::-1])[::-1]
-    return losses, np.interp(np.arange(1, len(losses) + 1), counts, times)
+    monotone = np.minimum.accumulate(times[::-1])[::-1]
+    return losses, np.interp(np.arange(1, len(losses) + 1), counts, monotone)

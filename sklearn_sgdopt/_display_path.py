@@ -93,7 +93,9 @@ class DescentPathDisplay:
         self.labels = labels
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: Any, *, name: str | None = None, **kwargs: Any) -> Self:
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, name: str | None = None, **kwargs: Any
+    ) -> Self:
         """Train a clone of an estimator and draw its path.
 
         Parameters
@@ -177,6 +179,8 @@ class DescentPathDisplay:
         named = named_estimators(estimators)
         if coordinates not in {"standardized", "data"}:
             raise ValueError(f"coordinates must be 'standardized' or 'data'; got {coordinates!r}.")
+        if not isinstance(max_updates, int | np.integer) or max_updates < 1:
+            raise ValueError(f"max_updates must be an integer of at least 1; got {max_updates!r}.")
         for name, estimator in named.items():
             if estimator.loss != "squared_error":
                 raise ValueError(
@@ -190,6 +194,10 @@ class DescentPathDisplay:
                 f"y has {targets.shape[1]} outputs, expected one: draw each by itself, with y[:, [output]]."
             )
         chosen = _chosen_parameters(parameters, checked)
+        runs = {
+            name: record_path(estimator, X, y, sample_weight, max_updates=max_updates)
+            for name, estimator in named.items()
+        }
         plane = _Plane(
             rows,
             check_weights(sample_weight, len(targets)),
@@ -198,18 +206,15 @@ class DescentPathDisplay:
             centered=any(estimator.fit_intercept for estimator in named.values()),
         )
 
-        paths, rest = {}, None
-        for name, estimator in named.items():
-            fitted, coef, intercept = record_path(estimator, X, y, sample_weight, max_updates=max_updates)
-            paths[name] = plane.place(coef[:, 0], intercept[:, 0])
-            if rest is None:
-                rest = plane.rest(np.ravel(fitted.coef_), float(np.ravel(fitted.intercept_)[0]))
+        paths = {
+            name: plane.place(coef[:, 0], intercept[:, 0]) for name, (_, coef, intercept) in runs.items()
+        }
+        first = next(iter(runs.values()))[0]
+        rest = plane.rest(np.ravel(first.coef_), float(np.ravel(first.intercept_)[0]))
         minimum, least, curvature = plane.surface(targets[:, 0] - rest)
         points = np.vstack([*paths.values(), minimum])
-        axes = [
-            np.linspace(*limits, grid_resolution) for limits in _limits(points, curvature.diagonal(), margin)
-        ]
-        xx0, xx1 = np.meshgrid(*axes)
+        low, high = _limits(points, curvature.diagonal(), margin)
+        xx0, xx1 = np.meshgrid(*np.linspace(low, high, grid_resolution).T)
         offset = np.stack([xx0 - minimum[0], xx1 - minimum[1]])
         response = least + np.einsum("ikl,ij,jkl->kl", offset, curvature, offset)
         display = cls(
@@ -361,7 +366,7 @@ class _Plane:
 
 
 def _chosen_parameters(parameters: Any, checked: Any) -> tuple[int | None, int | None]:
-    """Indices of two features, None for the intercept."""
+    """Return the indices of two features, None for the intercept."""
     features = checked.n_features_in_
     names = list(getattr(checked, "feature_names_in_", []))
     if parameters is None:
@@ -381,7 +386,9 @@ def _chosen_parameters(parameters: Any, checked: Any) -> tuple[int | None, int |
         elif isinstance(parameter, int | np.integer) and -features <= parameter < features:
             chosen.append(int(parameter) % features)
         else:
-            raise ValueError(f"parameters must be {expected}; got {parameter!r}, but X has {features} features.")
+            raise ValueError(
+                f"parameters must be {expected}; got {parameter!r}, but X has {features} features."
+            )
     if chosen[0] == chosen[1]:
         raise ValueError(f"parameters must be two different ones; got {parameters!r}.")
     return chosen[0], chosen[1]
@@ -400,11 +407,11 @@ def _length(path: np.ndarray) -> float:
 
 
 def _limits(points: np.ndarray, curvature: np.ndarray, margin: float) -> np.ndarray:
-    """Limits (2, 2) of the axes around points; a path along one axis still gets a plane."""
+    """Lower and upper limits of both axes around points; a path along one axis still gets a plane."""
     unit = 1.0 / np.sqrt(np.where(curvature > 0.0, curvature, 1.0))
     low, high = points.min(axis=0), points.max(axis=0)
     extent = (high - low) / unit
     widest = extent.max() if extent.max() > 0.0 else 1.0
     half = unit * np.maximum(extent, NARROWEST * widest) * (0.5 + margin)
     middle = (low + high) / 2.0
-    return np.column_stack([middle - half, middle + half])
+    return np.stack([middle - half, middle + half])

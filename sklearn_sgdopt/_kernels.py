@@ -106,7 +106,7 @@ class Objective(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Update rule with the lecture's symbols; ``rate`` and ``epsilon`` hold one value an output."""
+    """Update rule with the lecture's symbols; ``rate`` (k,) and ``epsilon`` (k, d + 1) may differ."""
 
     code: int
     rate: np.ndarray
@@ -242,19 +242,19 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, share, 
             gradient[o, j] = 0.0
             theta[o, j], first[o, j], second[o, j] = update(
                 rule.code, theta[o, j], g, first[o, j], second[o, j], rate,
-                rule.momentum, rule.beta_1, rule.beta_2, rule.epsilon[o], bias_1, bias_2,
+                rule.momentum, rule.beta_1, rule.beta_2, rule.epsilon[o, j], bias_1, bias_2,
             )
         theta[o, features], first[o, features], second[o, features] = update(
             rule.code, theta[o, features], gradient[o, features] * factor, first[o, features],
             second[o, features], rate,
-            rule.momentum, rule.beta_1, rule.beta_2, rule.epsilon[o], bias_1, bias_2,
+            rule.momentum, rule.beta_1, rule.beta_2, rule.epsilon[o, features], bias_1, bias_2,
         )
         gradient[o, features] = 0.0
         if objective.l1 > 0.0:
             for j in range(features):
                 reach = rate
                 if rule.code == ADAM:
-                    reach = rate / np.sqrt(second[o, j] * bias_2 + rule.epsilon[o])
+                    reach = rate / np.sqrt(second[o, j] * bias_2 + rule.epsilon[o, j])
                 elif rule.code != SGD:
                     reach = rate / (1.0 - rule.momentum)
                 theta[o, j] = soft_threshold(theta[o, j], share * objective.l1 * reach)
@@ -733,21 +733,32 @@ def column_moments(X, weight, mean, variance, block_mean, block_variance):  # ty
 
 
 @jit
-def largest_row(rows, coordinates, intercept):  # type: ignore[no-untyped-def]
-    """Largest ``weight / mean weight * (squared norm + intercept)`` of a row in the coordinates."""
+def largest_squares(rows, coordinates, intercept, columns):  # type: ignore[no-untyped-def]
+    """Largest ``weight / mean weight * x^2`` of each column about its centre into ``columns``.
+
+    Returns the same of a whole row, ``weight / mean weight * (squared norm + intercept)``, in the
+    coordinates.
+    """
     weighted = rows.weight.shape[0] > 0
+    inverse = coordinates.inverse_scale
     largest = 0.0
+    for j in range(rows.features):
+        columns[j] = 0.0
     for i in range(rows.y.shape[0]):
+        s = rows.weight[i] / rows.mean_weight if weighted else 1.0
         size = intercept
         if rows.indptr.shape[0] == 0:
             for j in range(rows.features):
-                z = (rows.X[i, j] - coordinates.center[j]) * coordinates.inverse_scale[j]
-                size += z * z
+                z = rows.X[i, j] - coordinates.center[j]
+                columns[j] = max(columns[j], s * z * z)
+                size += z * z * inverse[j] * inverse[j]
         else:
             for q in range(rows.indptr[i], rows.indptr[i + 1]):
-                z = rows.data[q] * coordinates.inverse_scale[rows.indices[q]]
-                size += z * z
-        largest = max(largest, size * rows.weight[i] / rows.mean_weight if weighted else size)
+                j = rows.indices[q]
+                z = rows.data[q]
+                columns[j] = max(columns[j], s * z * z)
+                size += z * z * inverse[j] * inverse[j]
+        largest = max(largest, s * size)
     return largest
 
 

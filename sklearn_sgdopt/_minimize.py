@@ -158,14 +158,14 @@ def _minimize(
     **ignored: Any,
 ) -> OptimizeResult:
     """Check what was given, descend, and describe the end as scipy does."""
-    limits = {"maxiter": maxiter, "gtol": tol if gtol is None else gtol}
+    limits: dict[str, Any] = {"maxiter": maxiter, "gtol": tol if gtol is None else gtol}
     _check_options(**dict(zip(Rule._fields[1:], rule[1:], strict=True)), **limits)
     if bounds is not None or constraints not in (None, (), []):
         raise ValueError("bounds and constraints are not supported; leave them out or use method='SLSQP'.")
-    ignored = {name: value for name, value in ignored.items() if name not in ("hess", "hessp") or value}
-    if ignored:
-        # The level of the call of scipy.optimize.minimize.
-        warnings.warn(f"Unknown solver options: {', '.join(ignored)}", OptimizeWarning, stacklevel=4)
+    # scipy passes hess and hessp always.
+    unknown = [name for name, value in ignored.items() if name not in ("hess", "hessp") or value is not None]
+    if unknown:  # the stack level is that of the call of scipy.optimize.minimize
+        warnings.warn(f"Unknown solver options: {', '.join(unknown)}", OptimizeWarning, stacklevel=4)
     start = np.array(x0, dtype=np.float64, ndmin=1)
     if start.ndim != 1 or not np.isfinite(start).all():
         raise ValueError(f"x0 must be a vector of finite numbers; got {x0!r}.")
@@ -202,9 +202,18 @@ def minimize_gd(
 
     Parameters
     ----------
-    fun, x0, args, jac, callback
-        As for `scipy.optimize.minimize`. Without ``jac`` the gradient is taken by forward differences:
-        n + 1 more evaluations an iteration, and of no use for a noisy ``fun``.
+    fun : callable
+        The function, ``fun(x, *args) -> float``.
+    x0 : array_like of shape (n,)
+        The start.
+    args : tuple, default=()
+        More arguments of ``fun`` and ``jac``.
+    jac : callable, optional
+        The gradient, ``jac(x, *args) -> array_like of shape (n,)``. Without it forward differences are
+        taken: n + 1 more evaluations an iteration, and of no use for a noisy ``fun``.
+    callback : callable, optional
+        Called after each iteration as ``callback(xk)``, or ``callback(intermediate_result=...)`` if that
+        is its parameter's name, with ``x``, ``fun``, ``jac`` and ``nit``. May raise StopIteration.
     learning_rate : float, default=1e-3
         The rate :math:`\gamma`; below 2 / L, with L the largest curvature, nothing diverges.
     **options
@@ -222,6 +231,8 @@ def minimize_gd(
     ------
     ValueError
         If ``bounds`` or ``constraints`` are given, or an option is out of its range.
+    TypeError
+        If an option is of the wrong type, or ``jac`` given and not callable.
 
     Warns
     -----
@@ -266,9 +277,8 @@ def minimize_momentum(
 
     Parameters
     ----------
-    fun, x0, args, jac, callback
-        As for `scipy.optimize.minimize`. Without ``jac`` the gradient is taken by forward differences:
-        n + 1 more evaluations an iteration, and of no use for a noisy ``fun``.
+    fun, x0, args, jac, callback : callable, array_like, tuple, callable, callable
+        As for `minimize_gd`.
     learning_rate : float, default=1e-3
         The rate :math:`\gamma`; along a steady gradient it grows to :math:`\gamma / (1 - \eta)`.
     momentum : float, default=0.9
@@ -287,6 +297,8 @@ def minimize_momentum(
     ------
     ValueError
         If ``bounds`` or ``constraints`` are given, or an option is out of its range.
+    TypeError
+        If an option is of the wrong type, or ``jac`` given and not callable.
 
     Warns
     -----
@@ -335,9 +347,8 @@ def minimize_adam(
 
     Parameters
     ----------
-    fun, x0, args, jac, callback
-        As for `scipy.optimize.minimize`. Without ``jac`` the gradient is taken by forward differences:
-        n + 1 more evaluations an iteration, and of no use for a noisy ``fun``.
+    fun, x0, args, jac, callback : callable, array_like, tuple, callable, callable
+        As for `minimize_gd`.
     learning_rate : float, default=0.01
         The rate :math:`\gamma`, in units of x: about the length of a step in each coordinate.
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -356,6 +367,8 @@ def minimize_adam(
     ------
     ValueError
         If ``bounds`` or ``constraints`` are given, or an option is out of its range.
+    TypeError
+        If an option is of the wrong type, or ``jac`` given and not callable.
 
     Warns
     -----

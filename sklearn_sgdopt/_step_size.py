@@ -21,13 +21,15 @@ class Curvature:
 
     mean : L = 2 lambda_max(second moments of the rows, intercept included)
     largest : L_max = 2 max_i(weight_i (|x_i|^2 + 1) / mean weight), the same of a single row
+    columns : 2 max_i(weight_i x_ij^2 / mean weight) of each feature, in the data's units
 
     Chunks are joined by their row-weighted mean of L, which bounds the L of all rows from above
-    (the largest eigenvalue is convex), and by the largest L_max.
+    (the largest eigenvalue is convex), and by the largest of the others.
     """
 
     mean: float = 0.0
     largest: float = 0.0
+    columns: np.ndarray | float = 0.0
     mass: float = 0.0
 
     @classmethod
@@ -35,16 +37,18 @@ class Curvature:
         """Measure the rows."""
         total, features = len(rows.y), rows.features
         stride = max(1, total // min(max(LEAST_ROWS, 4 * features), MOST_ROWS))
-        slope, image = np.empty((1, features)), np.empty((1, features + 1))
+        slope, image, columns = np.empty((1, features)), np.empty((1, features + 1)), np.empty(features)
         mean = kernels().largest_eigenvalue(rows, coordinates, float(intercept), stride, slope, image)
-        largest = kernels().largest_row(rows, coordinates, float(intercept))
-        return cls(2.0 * mean, 2.0 * largest, rows.mean_weight * total)
+        largest = kernels().largest_squares(rows, coordinates, float(intercept), columns)
+        return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, rows.mean_weight * total)
 
     def merged(self, other: "Curvature") -> "Curvature":
         """Curvature bounds of both samples together."""
         mass = self.mass + other.mass
         mean = self.mean + other.mass / mass * (other.mean - self.mean)
-        return Curvature(mean, max(self.largest, other.largest), mass)
+        return Curvature(
+            mean, max(self.largest, other.largest), np.maximum(self.columns, other.columns), mass
+        )
 
     def expected_smoothness(self, batch_size: int) -> float:
         """Smoothness of batches of m rows: ``L_max / m + (1 - 1 / m) L``.
@@ -91,3 +95,22 @@ def automatic_rate(
     if est.loss not in SMOOTH_LOSSES:
         return NONSMOOTH_RESIDUAL * 2.0 * spread / smoothness
     return np.full_like(spread, 1.0 / smoothness)
+
+
+def automatic_epsilon(
+    est: Any, curvature: Curvature, inverse_scale: np.ndarray, rate: np.ndarray, *, batch_size: int, exact: bool
+) -> np.ndarray:
+    """Adam's epsilon (k, d + 1) under ``learning_rate="auto"``, in the coordinates of training.
+
+    Adam enlarges the steps of a parameter whose gradients are small, to ``rate / sqrt(epsilon)`` at the
+    most. That is kept within what plain descent with this inertia can bear, ``(1 + beta_1) / (1 - beta_1)
+    / L``, so that rounding noise cannot grow where gradients vanish, and for each feature within
+    ``m / (2 max_i x_ij^2)``, so that a value that stands in one row of many is not overshot.
+    """
+    inertia = (1.0 + est.beta_1) / (1.0 - est.beta_1)
+    noise = np.zeros(len(inverse_scale) + 1)
+    if not exact:
+        noise[:-1] = curvature.columns * inverse_scale**2 / batch_size
+        noise[-1] = 2.0 / batch_size
+    steepest = np.maximum(curvature.mean / inertia, noise)
+    return np.asarray((rate[:, None] * steepest) ** 2)

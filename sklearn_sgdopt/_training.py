@@ -14,7 +14,7 @@ from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, loss_width, make_objective, robust_spread
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._standardize import Coordinates, RunningMoments
-from sklearn_sgdopt._step_size import Curvature, automatic_rate
+from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate
 
 GROWTH = 1e3  # a mean loss this many times that of the constant predictor, or of the start, diverges
 MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watched
@@ -102,12 +102,13 @@ def make_rule(est: Any, state: OptimizerState, rows: Any, *, batch_size: int, st
     k = kernels()
     total = len(rows.y)
     spread = spread_of_targets(est, state)
-    epsilon = np.full(spread.shape, float(est.epsilon))
+    epsilon = np.full(state.theta.shape, float(est.epsilon))
     if est.learning_rate == "auto":
-        epsilon *= np.where(spread > 0.0, spread**2, 1.0)
-        rate = automatic_rate(
-            est, state.curvature, batch_size=batch_size, exact=batch_size == total and not stream, spread=spread
-        )
+        exact = batch_size == total and not stream
+        rate = automatic_rate(est, state.curvature, batch_size=batch_size, exact=exact, spread=spread)
+        inverse = state.coordinates.inverse_scale
+        least = automatic_epsilon(est, state.curvature, inverse, rate, batch_size=batch_size, exact=exact)
+        epsilon = np.maximum(epsilon * np.where(spread > 0.0, spread**2, 1.0)[:, None], least)
     else:
         rate = np.full(spread.shape, float(est.learning_rate))
     code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]

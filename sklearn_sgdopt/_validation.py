@@ -121,6 +121,20 @@ def _refuse_non_finite(name: str, given: Any, values: Any) -> None:
     )
 
 
+def _refuse_overflow(given: Any, values: Any) -> None:
+    """Raise a ``ValueError`` that names the columns whose squares overflow."""
+    data = values.data if sparse.issparse(values) else values
+    limit = np.sqrt(np.finfo(data.dtype).max) / 1e3
+    if data.size == 0 or (data.max() < limit and data.min() > -limit):
+        return
+    bad = np.abs(data) >= limit
+    columns = np.unique(values.indices[bad]) if sparse.issparse(values) else np.flatnonzero(bad.any(axis=0))
+    raise ValueError(
+        f"Input X has values beyond {limit:.0e}, whose squares overflow, in {_column_names(given, columns)}. "
+        "Divide such columns by a constant."
+    )
+
+
 def _refuse_text(X: Any, error: Exception) -> None:
     """Name the columns of a data frame that hold no numbers, where that is why ``error`` came."""
     labels = getattr(X, "columns", None)
