@@ -67,7 +67,7 @@ class DescentPathDisplay:
     >>> from sklearn_sgdopt import GradientDescentRegressor
     >>> from sklearn_sgdopt._display_path import DescentPathDisplay
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
-    >>> model = GradientDescentRegressor("sgd", random_state=0)
+    >>> model = GradientDescentRegressor("sgd", epochs=10, tol=None, random_state=0)
     >>> display = DescentPathDisplay.from_estimator(model, X, y, parameters=("bmi", "bp"))
     >>> display.paths["sgd"].shape
     (101, 2)

@@ -44,7 +44,7 @@ POWER_ITERATIONS = 30
 TINY_SCALE = 1e-30  # below it, scalars that stand for d products are multiplied out
 TINY = np.finfo(np.float64).tiny
 EXHAUSTED, CONVERGED, DIVERGED = range(3)  # how a run of epochs ended
-POLYNOMIAL_DECAY = 8.0  # the eta of Shamir and Zhang (2013)
+POLYNOMIAL_DECAY = 3.0  # the eta of Shamir and Zhang (2013)
 
 
 def jit(function: Any) -> Any:
