@@ -1,7 +1,19 @@
 """Linear regression by gradient descent, for scikit-learn."""
 
+from sklearn_sgdopt._display import LossCurveDisplay, SolverComparisonDisplay
+from sklearn_sgdopt._display_path import DescentPathDisplay
+from sklearn_sgdopt._minimize import minimize_adam, minimize_gd, minimize_momentum
 from sklearn_sgdopt._regressor import GradientDescentRegressor
 
 __version__ = "0.1.0"
 
-__all__ = ["GradientDescentRegressor", "__version__"]
+__all__ = [
+    "DescentPathDisplay",
+    "GradientDescentRegressor",
+    "LossCurveDisplay",
+    "SolverComparisonDisplay",
+    "__version__",
+    "minimize_adam",
+    "minimize_gd",
+    "minimize_momentum",
+]

@@ -154,7 +154,7 @@ class LossCurveDisplay:
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn_sgdopt import GradientDescentRegressor
-    >>> from sklearn_sgdopt._display import LossCurveDisplay
+    >>> from sklearn_sgdopt import LossCurveDisplay
     >>> X, y = load_diabetes(return_X_y=True)
     >>> model = GradientDescentRegressor(random_state=0).fit(X, y)
     >>> display = LossCurveDisplay.from_estimator(model, log_scale=True)
@@ -363,7 +363,7 @@ class SolverComparisonDisplay:
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from sklearn_sgdopt._display import SolverComparisonDisplay
+    >>> from sklearn_sgdopt import SolverComparisonDisplay
     >>> X, y = load_diabetes(return_X_y=True, scaled=False)
     >>> display = SolverComparisonDisplay.from_data(X, y, epochs=10, random_state=0)
     >>> list(display.losses)

@@ -65,7 +65,7 @@ class DescentPathDisplay:
     --------
     >>> from sklearn.datasets import load_diabetes
     >>> from sklearn_sgdopt import GradientDescentRegressor
-    >>> from sklearn_sgdopt._display_path import DescentPathDisplay
+    >>> from sklearn_sgdopt import DescentPathDisplay
     >>> X, y = load_diabetes(return_X_y=True, as_frame=True, scaled=False)
     >>> model = GradientDescentRegressor("sgd", epochs=10, tol=None, random_state=0)
     >>> display = DescentPathDisplay.from_estimator(model, X, y, parameters=("bmi", "bp"))

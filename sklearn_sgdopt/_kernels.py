@@ -44,7 +44,6 @@ POWER_ITERATIONS = 30
 TINY_SCALE = 1e-30  # below it, scalars that stand for d products are multiplied out
 TINY = np.finfo(np.float64).tiny
 EXHAUSTED, CONVERGED, DIVERGED = range(3)  # how a run of epochs ended
-POLYNOMIAL_DECAY = 3.0  # the eta of Shamir and Zhang (2013)
 
 
 def jit(function: Any) -> Any:
@@ -138,6 +137,7 @@ class Plan(NamedTuple):
     shuffle: bool
     averaging: bool
     averaged_since: int
+    forgetting: float
     monitor_stride: int
     tolerance: float
     patience: int
@@ -234,7 +234,7 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, share, 
     if rule.code == ADAM:
         bias_1, bias_2 = bias_correction(rule.beta_1, t), bias_correction(rule.beta_2, t)
     damping = decay(rule, t)
-    forget = (POLYNOMIAL_DECAY + 1.0) / (t - plan.averaged_since + POLYNOMIAL_DECAY)
+    forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
     for o in range(outputs):
         rate = rule.rate[o] * damping
         for j in range(features):
@@ -490,7 +490,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             if plan.fit_intercept:
                 theta[o, features] -= step * push
             if plan.averaging:
-                forget = (POLYNOMIAL_DECAY + 1.0) / (t - plan.averaged_since + POLYNOMIAL_DECAY)
+                forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
                 new = (1.0 - forget) * new + forget * scale
                 past *= 1.0 - forget
                 average[o, features] += forget * (theta[o, features] - average[o, features])
@@ -584,7 +584,7 @@ def is_watched(done, plan):  # type: ignore[no-untyped-def]
 
 @jit
 def is_flat(watch, value, done, plan):  # type: ignore[no-untyped-def]
-    """Update ``watch`` (best objective, its epoch); tell whether it has gone without gain for too long.
+    """Update ``watch`` (best objective, its epoch, t of the saved parameters); tell whether it has gone without gain for too long.
 
     Too long is ``plan.patience`` epochs, or a quarter of those made if that is more: what is slow
     to come down is slow to show it.
@@ -664,8 +664,9 @@ def train_on_moments(moments, coordinates, parameters, stack, saved, objective, 
         losses[index] = moments_gradient(moments, coordinates, theta, slope, gradient, plan)
         if not losses[index] <= plan.loss_limit:
             copy_parameters(saved, stack)
-            return index + 1, t, DIVERGED
+            return index + 1, int(watch[2]), DIVERGED
         copy_parameters(stack, saved)
+        watch[2] = t
         t += 1
         value = losses[index] + penalty(theta, objective)
         apply_update(parameters, coordinates, objective, rule, plan, 1.0, 1.0, t)

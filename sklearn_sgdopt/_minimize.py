@@ -247,7 +247,7 @@ def minimize_gd(
     Examples
     --------
     >>> from scipy.optimize import minimize
-    >>> from sklearn_sgdopt._minimize import minimize_gd
+    >>> from sklearn_sgdopt import minimize_gd
     >>> def fun(x):
     ...     return (x[0] - 1) ** 2 + 5 * (x[1] + 2) ** 2
     >>> result = minimize(fun, [0, 0], method=minimize_gd, options={"learning_rate": 0.05})
@@ -313,7 +313,7 @@ def minimize_momentum(
     Examples
     --------
     >>> from scipy.optimize import minimize, rosen, rosen_der
-    >>> from sklearn_sgdopt._minimize import minimize_momentum
+    >>> from sklearn_sgdopt import minimize_momentum
     >>> result = minimize(rosen, [0, 0], jac=rosen_der, method=minimize_momentum)
     >>> result.success, result.x.round(3)
     (True, array([1., 1.]))
@@ -385,7 +385,7 @@ def minimize_adam(
 
     >>> import numpy as np
     >>> from scipy.optimize import minimize
-    >>> from sklearn_sgdopt._minimize import minimize_adam
+    >>> from sklearn_sgdopt import minimize_adam
     >>> noise = np.random.default_rng(0)
     >>> def fun(x):
     ...     return x[0] ** 2 - x[1] ** 2 + x[1] ** 4 / 4

@@ -18,6 +18,9 @@ from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_ra
 
 GROWTH = 1e3  # a mean loss this many times that of the constant predictor, or of the start, diverges
 MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watched
+# The eta of polynomial-decay averaging: weights grow as its power, so that the last 1 / (eta + 1) of the
+# updates make up most of an average. A chunk is a large batch: there is little noise to average away.
+FORGETTING, GD_FORGETTING = 4.0, 30.0
 MIN_UPDATES = 200  # before averages are old enough to be judged
 MIN_ROWS_A_PARAMETER = 2400
 MAX_EARLIEST_STOP = 300
@@ -168,6 +171,7 @@ def make_plan(est: Any, state: OptimizerState, rows: Any, objective: Any, *, bat
         shuffle=bool(est.shuffle) and batch_size < total,
         averaging=averaging,
         averaged_since=state.averaged_since,
+        forgetting=GD_FORGETTING if est.solver == "gd" else FORGETTING,
         monitor_stride=stride,
         tolerance=est.tol * floor if watched else -1.0,
         patience=est.n_iter_no_change,
@@ -190,7 +194,7 @@ def make_run(
     slope = state.theta[:, :-1] * state.coordinates.inverse_scale
     parameters = k.Parameters(*state.stack, slope, np.zeros_like(state.theta))
     saved = state.stack.copy()
-    watch = np.array([np.inf, 0.0])
+    watch = np.array([np.inf, 0.0, float(state.t)])
     # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
     # would amplify to full steps: second moments have it as an exact zero.
     squares = est.loss == "squared_error" and (est.solver == "gd" or est.standardize) and not is_sparse(rows)
@@ -336,7 +340,7 @@ class Validation:
             constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
         self.gain = (est.tol or 0.0) * self.loss(constant)
         self.best, self.best_epoch = np.inf, 0
-        self.kept: tuple[np.ndarray, int] | None = None
+        self.kept: np.ndarray | None = None
 
     def loss(self, theta: np.ndarray) -> float:
         """Mean loss on the held-out rows."""
@@ -350,13 +354,13 @@ class Validation:
         if not self.stops:
             return False
         if value < self.best:
-            self.kept = self.state.stack.copy(), self.state.t
+            self.kept = self.state.stack.copy()
             if value < self.best - self.gain:
                 self.best_epoch = done
             self.best = value
         return done - self.best_epoch >= self.est.n_iter_no_change
 
     def restore(self) -> None:
-        """Bring back the state with the least held-out loss."""
+        """Bring back the parameters with the least held-out loss."""
         if self.kept is not None:
-            self.state.stack[...], self.state.t = self.kept
+            self.state.stack[...] = self.kept
