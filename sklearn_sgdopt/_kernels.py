@@ -577,14 +577,17 @@ def record(theta, trace, t):  # type: ignore[no-untyped-def]
 
 
 @jit
-def is_watched(done, plan):  # type: ignore[no-untyped-def]
-    """Whether ``tol`` looks at the epoch that makes ``done``: each at first, later every twentieth part."""
-    return plan.tolerance >= 0.0 and done % (1 + done // 20) == 0
+def is_watched(watch, done, plan):  # type: ignore[no-untyped-def]
+    """Whether ``tol`` looks at the epoch that makes ``done``: each at first, then every twentieth part."""
+    if plan.tolerance < 0.0 or done < watch[3]:
+        return False
+    watch[3] = done + 1 + done // 20
+    return True
 
 
 @jit
 def is_flat(watch, value, done, plan):  # type: ignore[no-untyped-def]
-    """Update ``watch`` (best objective, its epoch, t of the saved parameters); tell whether it has gone without gain for too long.
+    """Update ``watch`` (best objective, its epoch, t of the saved parameters, next look); tell whether it has gone without gain for too long.
 
     Too long is ``plan.patience`` epochs, or a quarter of those made if that is more: what is slow
     to come down is slow to show it.
@@ -614,7 +617,7 @@ def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, or
             return index + 1, t, DIVERGED
         t = after
         done += 1
-        if not is_watched(done, plan):
+        if not is_watched(watch, done, plan):
             continue
         if plan.averaging:
             value = mean_loss(rows, coordinates, parameters.average, saved[0], objective, plan.monitor_stride)
@@ -672,7 +675,7 @@ def train_on_moments(moments, coordinates, parameters, stack, saved, objective, 
         apply_update(parameters, coordinates, objective, rule, plan, 1.0, 1.0, t)
         record(theta, trace, t)
         done += 1
-        if not is_watched(done, plan):
+        if not is_watched(watch, done, plan):
             continue
         if plan.averaging:
             for o in range(outputs):

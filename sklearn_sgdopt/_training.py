@@ -194,7 +194,7 @@ def make_run(
     slope = state.theta[:, :-1] * state.coordinates.inverse_scale
     parameters = k.Parameters(*state.stack, slope, np.zeros_like(state.theta))
     saved = state.stack.copy()
-    watch = np.array([np.inf, 0.0, float(state.t)])
+    watch = np.array([np.inf, 0.0, float(state.t), 1.0])
     # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
     # would amplify to full steps: second moments have it as an exact zero.
     squares = est.loss == "squared_error" and (est.solver == "gd" or est.standardize) and not is_sparse(rows)
