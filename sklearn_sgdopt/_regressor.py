@@ -8,6 +8,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_sgdopt._callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import best_constant, penalty_strengths
 from sklearn_sgdopt._optimizer_state import OptimizerState
@@ -19,7 +20,7 @@ GD_EPOCHS = 10_000
 LEAST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 100, 1000, 3000
 
 
-class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
+class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     r"""Linear regression by gradient descent, on raw data and with default settings.
 
     Minimises the mean loss of ``X @ coef_ + intercept_`` by one of four solvers. With
@@ -221,6 +222,7 @@ class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @with_callbacks
     def fit(
         self,
         X: Any,
@@ -265,6 +267,7 @@ class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         start = (coef_init, intercept_init)
         return self._fit(X, y, sample_weight, start=start, validation=(X_val, y_val))
 
+    @with_callbacks
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
         """Make one epoch over a chunk of a stream; everything learned so far goes on.
 
@@ -354,6 +357,7 @@ class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
         first = state.targets.mass == 0.0
         training.observe(self, state, rows)
         self._place(state, rows, coef, intercept, first=first)
+        tasks = self._tasks(state, X, y, weight, epochs=epochs, single=single)
         outcome = training.train(
             self,
             state,
@@ -361,11 +365,14 @@ class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             epochs=epochs,
             stream=stream,
             validation=None if held_out is None else training.make_rows(*held_out),
+            observer=tasks,
             trace=trace,
         )
 
         _copy_inputs(checked, self)
         self._publish(state, outcome, X.dtype, single=single, goes_on=goes_on)
+        if tasks is not None:
+            tasks.end()
         if outcome.status == kernels().DIVERGED:
             warn_of_divergence(self, state, rows, outcome)
         elif not stream and self.tol is not None and not self.early_stopping:
@@ -420,13 +427,30 @@ class GradientDescentRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):
             intercept = np.zeros(len(coef))
         state.place(state.coordinates.from_data_units(coef, intercept))
 
+    def _tasks(
+        self, state: OptimizerState, X: Any, y: np.ndarray, weight: Any, *, epochs: int, single: bool
+    ) -> EpochTasks | None:
+        """Return the tasks that callbacks are told of, where there are callbacks."""
+        if not getattr(self, "_skl_callbacks", None):
+            return None
+
+        def attributes() -> dict[str, Any]:
+            return {**self._parameters(state, X.dtype, single=single), "n_features_in_": X.shape[1]}
+
+        return EpochTasks(self, epochs, attributes, X, y[:, 0] if single else y, weight)
+
+    def _parameters(self, state: OptimizerState, dtype: Any, *, single: bool) -> dict[str, Any]:
+        """Return the coefficients and the intercept reported in ``state``."""
+        theta = state.reported(sparse=penalty_strengths(self)[0] > 0.0)
+        coef, intercept = state.coordinates.to_data_units(theta)
+        coef, intercept = coef.astype(dtype), intercept.astype(dtype)
+        return {"coef_": coef[0] if single else coef, "intercept_": intercept[0] if single else intercept}
+
     def _publish(self, state: OptimizerState, outcome: Any, dtype: Any, *, single: bool, goes_on: bool) -> None:
         """Assign the fitted attributes."""
         self._state = state
-        coef, intercept = state.coordinates.to_data_units(state.reported(sparse=penalty_strengths(self)[0] > 0.0))
-        coef, intercept = coef.astype(dtype), intercept.astype(dtype)
-        self.coef_ = coef[0] if single else coef
-        self.intercept_ = intercept[0] if single else intercept
+        for name, value in self._parameters(state, dtype, single=single).items():
+            setattr(self, name, value)
         self.learning_rate_ = float(outcome.rate[0]) if single else outcome.rate
         self.loss_curve_ = [*(self.loss_curve_ if goes_on else []), *outcome.losses]
         if outcome.validation:

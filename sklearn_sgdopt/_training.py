@@ -276,6 +276,8 @@ def train(
         count, state.t, outcome.status = run(losses, done)
         done += count
         outcome.losses.extend(losses[:count].tolist())
+        if watchers and not plan.averaging:
+            state.average[...] = state.theta  # what the watchers see is what would be reported
         stops = [watcher(done, outcome) for watcher in watchers]
         if any(stops) and outcome.status == k.EXHAUSTED:
             outcome.status = k.CONVERGED
