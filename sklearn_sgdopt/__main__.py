@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.datasets import load_diabetes
@@ -18,7 +19,7 @@ from sklearn.model_selection import train_test_split
 from sklearn_sgdopt._display import LossCurveDisplay
 from sklearn_sgdopt._regressor import GradientDescentRegressor
 
-SOLVERS = ("gd", "sgd", "momentum", "adam")
+SOLVERS: tuple[Literal["gd", "sgd", "momentum", "adam"], ...] = ("gd", "sgd", "momentum", "adam")
 LEAST_ROWS = 10  # fewer leave no test part worth a score
 
 
@@ -67,21 +68,20 @@ def _numbers(row: list[str], header: list[str], number: int) -> list[float]:
 def compare(X: np.ndarray, y: np.ndarray) -> dict[str, GradientDescentRegressor]:
     """Train the solvers and least squares, print a line for each, and return the solvers."""
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, random_state=0)
-    GradientDescentRegressor(batch_size=1, epochs=1, tol=None).fit(X_train[:2], y_train[:2])  # compiled before the clock runs
+    GradientDescentRegressor(batch_size=1, epochs=1, tol=None).fit(
+        X_train[:2], y_train[:2]
+    )  # compiled before the clock runs
     GradientDescentRegressor("gd", epochs=1, tol=None).fit(X_train[:2], y_train[:2])
     print(f"{'solver':14}{'epochs':>8}{'seconds':>10}{'training loss':>16}{'test R2':>10}")
-    fitted = {}
-    for solver in (*SOLVERS, "least squares"):
-        model = LinearRegression() if solver == "least squares" else GradientDescentRegressor(solver, random_state=0)
+    models: dict[str, Any] = {solver: GradientDescentRegressor(solver, random_state=0) for solver in SOLVERS}
+    for name, model in {**models, "least squares": LinearRegression()}.items():
         start = time.perf_counter()
         model.fit(X_train, y_train)
         seconds = time.perf_counter() - start
         loss = np.mean((model.predict(X_train) - y_train) ** 2)
         epochs = getattr(model, "n_iter_", "")
-        print(f"{solver:14}{epochs:>8}{seconds:>10.4f}{loss:>16.6g}{model.score(X_test, y_test):>10.4f}")
-        fitted[solver] = model
-    del fitted["least squares"]
-    return fitted
+        print(f"{name:14}{epochs:>8}{seconds:>10.4f}{loss:>16.6g}{model.score(X_test, y_test):>10.4f}")
+    return models
 
 
 def save_picture(fitted: dict[str, GradientDescentRegressor], path: Path) -> None:
@@ -102,7 +102,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Train gd, sgd, momentum and adam on raw data with default settings; print a table and "
         "save a picture of their loss curves. Without FILE: scikit-learn's diabetes data.",
     )
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE.csv", help="one header line, then numbers")
+    parser.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE.csv", help="one header line, then numbers"
+    )
     parser.add_argument("--target", metavar="COLUMN", help="the column to predict")
     parser.add_argument("--output", type=Path, default=Path("loss_curves.png"), help="picture to write")
     options = parser.parse_args(arguments)

@@ -34,7 +34,13 @@ class EpochTasks:
     """
 
     def __init__(
-        self, estimator: Any, epochs: int, attributes: Callable[[], dict[str, Any]], X: Any, y: Any, sample_weight: Any
+        self,
+        estimator: Any,
+        epochs: int,
+        attributes: Callable[[], dict[str, Any]],
+        X: Any,
+        y: Any,
+        sample_weight: Any,
     ) -> None:
         self.epochs = epochs
         metadata = {} if sample_weight is None else {"sample_weight": sample_weight}

@@ -11,7 +11,14 @@ from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._step_size import Curvature, automatic_rate
-from sklearn_sgdopt._training import Outcome, batch_rows, feature_moments, is_sparse, make_rows, spread_of_targets
+from sklearn_sgdopt._training import (
+    Outcome,
+    batch_rows,
+    feature_moments,
+    is_sparse,
+    make_rows,
+    spread_of_targets,
+)
 
 COLLINEAR = 1e4  # condition number from which slow convergence is put down to the data
 WIDEST = 256  # features up to which the condition number is worth its cubic cost
@@ -55,7 +62,9 @@ def condition_number(covariance: np.ndarray) -> float:
     return float(largest / real[0]) if real.size else 1.0
 
 
-def warn_of_slow_convergence(est: Any, state: OptimizerState, rows: Any, outcome: Outcome, *, exhausted: bool) -> None:
+def warn_of_slow_convergence(
+    est: Any, state: OptimizerState, rows: Any, outcome: Outcome, *, exhausted: bool
+) -> None:
     """Warn where ``epochs`` ran out, or where nearly collinear data hide what is left to gain.
 
     What is left is the Newton decrement ``g.(H^-1 g) / 2`` of the reported parameters (Boyd and
@@ -108,6 +117,8 @@ def _gap_to_least_loss(state: OptimizerState, moments: Any, correlation: np.ndar
     slopes = state.average[:, :-1]
     cross = moments.cross * inverse
     gradient = slopes @ correlation - cross
-    gap = np.einsum("ij,jk,ik->", gradient, np.linalg.pinv(correlation, hermitian=True, rcond=1e-13), gradient)
+    gap = np.einsum(
+        "ij,jk,ik->", gradient, np.linalg.pinv(correlation, hermitian=True, rcond=1e-13), gradient
+    )
     loss = np.sum(moments.variance_y) + np.sum(slopes * (gradient - cross))
     return float(gap / loss) if loss > 0.0 else 0.0

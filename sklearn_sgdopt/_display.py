@@ -35,7 +35,7 @@ BRIEF = 0.1  # seconds of timing up to which a fit is timed again
 def pyplot(display: str) -> Any:
     """Return matplotlib.pyplot, or say how to get it."""
     try:
-        import matplotlib.pyplot as plt  # noqa: PLC0415 an optional dependency
+        import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
             f"{display} needs matplotlib, which is not installed: pip install sklearn-sgdopt[plot]"

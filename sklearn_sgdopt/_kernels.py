@@ -46,9 +46,12 @@ TINY = np.finfo(np.float64).tiny
 EXHAUSTED, CONVERGED, DIVERGED = range(3)  # how a run of epochs ended
 
 
+COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # else nothing can prefetch
+
+
 def jit(function: Any) -> Any:
     """Compile with the on-disk cache, or without it where no folder can be written."""
-    options = {
+    options: Any = {
         "fastmath": FAST_MATH,
         "nogil": True,
         "error_model": "numpy",
@@ -150,7 +153,7 @@ class Plan(NamedTuple):
 
 
 @jit
-def point_loss(loss, residual, delta, quantile):  # type: ignore[no-untyped-def]
+def point_loss(loss, residual, delta, quantile):
     """Loss of one residual ``prediction - target``, and its derivative in the prediction."""
     size = abs(residual)
     if loss == SQUARED or (loss == HUBER and size <= delta):
@@ -176,7 +179,7 @@ def point_loss(loss, residual, delta, quantile):  # type: ignore[no-untyped-def]
 
 
 @jit
-def update(rule, theta, gradient, first, second, rate, momentum, beta_1, beta_2, epsilon, bias_1, bias_2):  # type: ignore[no-untyped-def]
+def update(rule, theta, gradient, first, second, rate, momentum, beta_1, beta_2, epsilon, bias_1, bias_2):
     """One coordinate's step by the lecture's formulas: returns theta, first, second."""
     if rule == ADAM:
         first = beta_1 * first + (1.0 - beta_1) * gradient
@@ -191,7 +194,7 @@ def update(rule, theta, gradient, first, second, rate, momentum, beta_1, beta_2,
 
 
 @jit
-def bias_correction(beta, t):  # type: ignore[no-untyped-def]
+def bias_correction(beta, t):
     """Return ``1 / (1 - beta ** t)``, which is 1 to rounding once ``beta ** t < exp(-40)``."""
     if t * (1.0 - beta) > 40.0:
         return 1.0
@@ -199,7 +202,7 @@ def bias_correction(beta, t):  # type: ignore[no-untyped-def]
 
 
 @jit
-def decay(rule, t):  # type: ignore[no-untyped-def]
+def decay(rule, t):
     """Factor of the learning rate at update ``t`` (from 1)."""
     if rule.schedule == INVSCALING:
         return t**-rule.power
@@ -209,7 +212,7 @@ def decay(rule, t):  # type: ignore[no-untyped-def]
 
 
 @jit
-def soft_threshold(value, width):  # type: ignore[no-untyped-def]
+def soft_threshold(value, width):
     """Proximal map of ``width * |value|``."""
     if value > width:
         return value - width
@@ -219,7 +222,7 @@ def soft_threshold(value, width):  # type: ignore[no-untyped-def]
 
 
 @jit
-def apply_update(parameters, coordinates, objective, rule, plan, factor, share, t):  # type: ignore[no-untyped-def]
+def apply_update(parameters, coordinates, objective, rule, plan, factor, share, t):
     """Move all parameters once: gradient, penalty, rule, proximal step, average.
 
     ``parameters.gradient`` holds sums over the batch in centred data units; ``factor`` turns
@@ -241,13 +244,32 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, share, 
             g = gradient[o, j] * (factor * scale[j]) + share * objective.l2 * theta[o, j]
             gradient[o, j] = 0.0
             theta[o, j], first[o, j], second[o, j] = update(
-                rule.code, theta[o, j], g, first[o, j], second[o, j], rate,
-                rule.momentum, rule.beta_1, rule.beta_2, rule.epsilon[o, j], bias_1, bias_2,
+                rule.code,
+                theta[o, j],
+                g,
+                first[o, j],
+                second[o, j],
+                rate,
+                rule.momentum,
+                rule.beta_1,
+                rule.beta_2,
+                rule.epsilon[o, j],
+                bias_1,
+                bias_2,
             )
         theta[o, features], first[o, features], second[o, features] = update(
-            rule.code, theta[o, features], gradient[o, features] * factor, first[o, features],
-            second[o, features], rate,
-            rule.momentum, rule.beta_1, rule.beta_2, rule.epsilon[o, features], bias_1, bias_2,
+            rule.code,
+            theta[o, features],
+            gradient[o, features] * factor,
+            first[o, features],
+            second[o, features],
+            rate,
+            rule.momentum,
+            rule.beta_1,
+            rule.beta_2,
+            rule.epsilon[o, features],
+            bias_1,
+            bias_2,
         )
         gradient[o, features] = 0.0
         if objective.l1 > 0.0:
@@ -270,10 +292,10 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, share, 
 
 
 @intrinsic
-def _prefetch(context, array, index):  # type: ignore[no-untyped-def]
+def _prefetch(context, array, index):
     """Ask for the cache line of ``array.flat[index]`` without waiting for it."""
 
-    def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def code(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         byte = ir.IntType(8).as_pointer()
         word = ir.IntType(32)
@@ -288,7 +310,7 @@ def _prefetch(context, array, index):  # type: ignore[no-untyped-def]
 
 
 @jit
-def prefetch_row(flat, start, features):  # type: ignore[no-untyped-def]
+def prefetch_row(flat, start, features):
     """Ask for the row that begins at ``flat[start]``: one request a 64-byte cache line."""
     step = 64 // flat.itemsize
     for j in range(0, features, step):
@@ -296,14 +318,8 @@ def prefetch_row(flat, start, features):  # type: ignore[no-untyped-def]
     _prefetch(flat, start + features - 1)
 
 
-if numba.config.DISABLE_JIT:  # an intrinsic has no Python body to fall back on
-
-    def prefetch_row(flat, start, features):  # type: ignore[no-untyped-def] # noqa: F811
-        """Do nothing: interpreted code cannot prefetch."""
-
-
 @jit
-def shuffle_rows(order, blocks, generator):  # type: ignore[no-untyped-def]
+def shuffle_rows(order, blocks, generator):
     """Fill ``order`` with a random permutation that keeps locality.
 
     Blocks of 16 neighbouring rows are put in uniformly random order (Fisher and Yates); within each
@@ -333,7 +349,7 @@ def shuffle_rows(order, blocks, generator):  # type: ignore[no-untyped-def]
 
 
 @jit
-def row_product(rows, coordinates, i, slope, o):  # type: ignore[no-untyped-def]
+def row_product(rows, coordinates, i, slope, o):
     """Product of the centred row i with ``slope[o]``."""
     z = 0.0
     if rows.indptr.shape[0] == 0:
@@ -346,7 +362,7 @@ def row_product(rows, coordinates, i, slope, o):  # type: ignore[no-untyped-def]
 
 
 @jit
-def add_row(rows, coordinates, i, factor, target, o):  # type: ignore[no-untyped-def]
+def add_row(rows, coordinates, i, factor, target, o):
     """Add ``factor`` times the centred row i to ``target[o]``."""
     if rows.indptr.shape[0] == 0:
         for j in range(rows.features):
@@ -357,11 +373,11 @@ def add_row(rows, coordinates, i, factor, target, o):  # type: ignore[no-untyped
 
 
 @jit
-def visit(rows, plan, order, position):  # type: ignore[no-untyped-def]
+def visit(rows, plan, order, position):
     """Return the row at ``position``, and ask for the one that is due a little later."""
     if not plan.shuffle:
         return position
-    if position + PREFETCH_DISTANCE < order.shape[0]:
+    if COMPILED and position + PREFETCH_DISTANCE < order.shape[0]:
         coming = order[position + PREFETCH_DISTANCE]
         if rows.indptr.shape[0] == 0:
             prefetch_row(rows.X.reshape(rows.X.size), coming * rows.features, rows.features)
@@ -374,7 +390,7 @@ def visit(rows, plan, order, position):  # type: ignore[no-untyped-def]
 
 
 @jit
-def accumulate(rows, coordinates, parameters, objective, plan, order, start, stop):  # type: ignore[no-untyped-def]
+def accumulate(rows, coordinates, parameters, objective, plan, order, start, stop):
     """Add the gradients of rows ``order[start:stop]`` to ``parameters.gradient``; return their loss.
 
     Each row is read once: its product with the slopes and its part of the gradient are formed
@@ -402,7 +418,7 @@ def accumulate(rows, coordinates, parameters, objective, plan, order, start, sto
 
 
 @jit
-def mean_loss(rows, coordinates, theta, slope, objective, stride):  # type: ignore[no-untyped-def]
+def mean_loss(rows, coordinates, theta, slope, objective, stride):
     """Weighted mean loss of every ``stride``-th row at ``theta``; ``slope`` is work space."""
     outputs, width = theta.shape
     weighted = rows.weight.shape[0] > 0
@@ -426,14 +442,14 @@ def mean_loss(rows, coordinates, theta, slope, objective, stride):  # type: igno
 
 
 @jit
-def fold_average(slope, old, o, share):  # type: ignore[no-untyped-def]
+def fold_average(slope, old, o, share):
     """Make ``old[o]`` the average ``share[0] * slope + share[1] * old`` itself."""
     for j in range(slope.shape[1]):
         old[o, j] = share[0] * slope[o, j] + share[1] * old[o, j]
 
 
 @jit
-def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace):  # type: ignore[no-untyped-def]
+def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace):
     """Plain SGD on CSR rows at a cost that grows with the non-zeros of a batch only.
 
     The slopes are kept as ``scale * S``, so that shrinking by the l2 penalty is one product, and
@@ -513,7 +529,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
 
 
 @jit
-def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, pull, t, trace):  # type: ignore[no-untyped-def]
+def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, pull, t, trace):
     """One pass over the rows in batches. Returns the mean loss seen and the update count.
 
     The pass is left as soon as its mean loss is known to exceed ``plan.loss_limit``.
@@ -523,9 +539,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, g
     if plan.shuffle:
         shuffle_rows(order, blocks, generator)
     if pull.shape[0] > 0:
-        return sparse_sgd_epoch(
-            rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace
-        )
+        return sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace)
     scale = 1.0 / (rows.mean_weight * total * outputs)
     loss = 0.0
     start = 0
@@ -547,7 +561,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, g
 
 
 @jit
-def penalty(theta, objective):  # type: ignore[no-untyped-def]
+def penalty(theta, objective):
     """Penalty on the coefficients, averaged over the outputs."""
     outputs, width = theta.shape
     value = 0.0
@@ -558,7 +572,7 @@ def penalty(theta, objective):  # type: ignore[no-untyped-def]
 
 
 @jit
-def copy_parameters(source, target):  # type: ignore[no-untyped-def]
+def copy_parameters(source, target):
     """Copy one stack ``(rows, k, d + 1)`` of arrays onto another."""
     for row in range(source.shape[0]):
         for o in range(source.shape[1]):
@@ -567,7 +581,7 @@ def copy_parameters(source, target):  # type: ignore[no-untyped-def]
 
 
 @jit
-def record(theta, trace, t):  # type: ignore[no-untyped-def]
+def record(theta, trace, t):
     """Keep the iterate after update ``t`` in ``trace`` (updates + 1, k, d + 1), where there is room."""
     if t >= trace.shape[0]:
         return
@@ -577,7 +591,7 @@ def record(theta, trace, t):  # type: ignore[no-untyped-def]
 
 
 @jit
-def is_watched(watch, done, plan):  # type: ignore[no-untyped-def]
+def is_watched(watch, done, plan):
     """Whether ``tol`` looks at the epoch that makes ``done``: each at first, then every twentieth part."""
     if plan.tolerance < 0.0 or done < watch[3]:
         return False
@@ -586,11 +600,12 @@ def is_watched(watch, done, plan):  # type: ignore[no-untyped-def]
 
 
 @jit
-def is_flat(watch, value, done, plan):  # type: ignore[no-untyped-def]
-    """Update ``watch`` (best objective, its epoch, t of the saved parameters, next look); tell whether it has gone without gain for too long.
+def is_flat(watch, value, done, plan):
+    """Tell whether the objective has gone without gain for too long.
 
-    Too long is ``plan.patience`` epochs, or a quarter of those made if that is more: what is slow
-    to come down is slow to show it.
+    ``watch`` is updated: best objective, its epoch, t of the saved parameters, next look. Too long is
+    ``plan.patience`` epochs, or a quarter of those made if that is more: what is slow to come down is
+    slow to show it.
     """
     if value < watch[0] - plan.tolerance:
         watch[0] = value
@@ -599,7 +614,25 @@ def is_flat(watch, value, done, plan):  # type: ignore[no-untyped-def]
 
 
 @jit
-def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, order, blocks, generator, pull, t, losses, watch, done, trace):  # type: ignore[no-untyped-def]
+def train(
+    rows,
+    coordinates,
+    parameters,
+    stack,
+    saved,
+    objective,
+    rule,
+    plan,
+    order,
+    blocks,
+    generator,
+    pull,
+    t,
+    losses,
+    watch,
+    done,
+    trace,
+):
     """Run up to ``losses.size`` epochs. Returns how many were run, the update count, the outcome.
 
     ``tol`` watches the parameters that are reported: with averaging their loss on every
@@ -634,7 +667,7 @@ def train(rows, coordinates, parameters, stack, saved, objective, rule, plan, or
 
 
 @jit
-def moments_gradient(moments, coordinates, theta, slope, gradient, plan):  # type: ignore[no-untyped-def]
+def moments_gradient(moments, coordinates, theta, slope, gradient, plan):
     """Gradient of the mean squared error from second moments; returns the loss.
 
     With ``S`` the covariance of X, ``q`` that of X and y, ``r`` the mean residual:
@@ -659,7 +692,9 @@ def moments_gradient(moments, coordinates, theta, slope, gradient, plan):  # typ
 
 
 @jit
-def train_on_moments(moments, coordinates, parameters, stack, saved, objective, rule, plan, t, losses, watch, done, trace):  # type: ignore[no-untyped-def]
+def train_on_moments(
+    moments, coordinates, parameters, stack, saved, objective, rule, plan, t, losses, watch, done, trace
+):
     """Like `train`, for batches that hold all rows: an epoch costs ``O(k d^2)`` whatever n is."""
     theta, _, _, average, slope, gradient = parameters
     outputs, features = slope.shape
@@ -696,7 +731,7 @@ def train_on_moments(moments, coordinates, parameters, stack, saved, objective, 
 
 
 @jit
-def column_moments(X, weight, mean, variance, block_mean, block_variance):  # type: ignore[no-untyped-def]
+def column_moments(X, weight, mean, variance, block_mean, block_variance):
     """Weighted mean and variance of each column into ``mean`` and ``variance``; returns the mass.
 
     Blocks are small enough to be read twice from cache: their mean, then squares about it, then
@@ -737,7 +772,7 @@ def column_moments(X, weight, mean, variance, block_mean, block_variance):  # ty
 
 
 @jit
-def largest_squares(rows, coordinates, intercept, columns):  # type: ignore[no-untyped-def]
+def largest_squares(rows, coordinates, intercept, columns):
     """Largest ``weight / mean weight * x^2`` of each column about its centre into ``columns``.
 
     Returns the same of a whole row, ``weight / mean weight * (squared norm + intercept)``, in the
@@ -767,7 +802,7 @@ def largest_squares(rows, coordinates, intercept, columns):  # type: ignore[no-u
 
 
 @jit
-def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):  # type: ignore[no-untyped-def]
+def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):
     """Largest eigenvalue of the second-moment matrix of every ``stride``-th row, by power iteration.
 
     With ``intercept`` 1 a column of ones is counted in. ``slope`` (1, d) and ``image`` (1, d + 1) are

@@ -13,7 +13,7 @@ AUTOMATIC_WIDTH = {"huber": 1.35, "epsilon_insensitive": 0.1, "squared_epsilon_i
 
 
 def robust_spread(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Standard deviation of each target from its median absolute deviation.
+    """Return the standard deviation of each target, from its median absolute deviation.
 
     Falls back on the mean absolute deviation where half of the targets are equal; 0 for a constant.
     """

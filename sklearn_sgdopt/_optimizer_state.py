@@ -73,7 +73,10 @@ class OptimizerState:
         for row in (0, 3):
             self.stack[row] = new.from_data_units(*old.to_data_units(self.stack[row]))
         ratio = np.divide(
-            new.inverse_scale, old.inverse_scale, out=np.ones_like(old.inverse_scale), where=old.inverse_scale > 0.0
+            new.inverse_scale,
+            old.inverse_scale,
+            out=np.ones_like(old.inverse_scale),
+            where=old.inverse_scale > 0.0,
         )
         self.stack[1, :, :-1] *= ratio
         self.stack[2, :, :-1] *= ratio * ratio

@@ -268,7 +268,9 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         return self._fit(X, y, sample_weight, start=start, validation=(X_val, y_val))
 
     @with_callbacks
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> Self:
         """Make one epoch over a chunk of a stream; everything learned so far goes on.
 
         Parameters
@@ -344,7 +346,9 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             raise ValueError("Sample weights must contain at least one non-zero number; all are zero.")
         outputs, features = y.shape[1], X.shape[1]
         if goes_on and outputs != self._state.theta.shape[0]:
-            raise ValueError(f"y has {outputs} outputs, but the model was fitted with {self._state.theta.shape[0]}.")
+            raise ValueError(
+                f"y has {outputs} outputs, but the model was fitted with {self._state.theta.shape[0]}."
+            )
         coef, intercept = check_start(*start, outputs, features)
         held_out = self._held_out_rows(checked, validation, outputs)
         generator = self._state.generator if goes_on else _generator(self.random_state)
@@ -446,16 +450,19 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         coef, intercept = coef.astype(dtype), intercept.astype(dtype)
         return {"coef_": coef[0] if single else coef, "intercept_": intercept[0] if single else intercept}
 
-    def _publish(self, state: OptimizerState, outcome: Any, dtype: Any, *, single: bool, goes_on: bool) -> None:
+    def _publish(
+        self, state: OptimizerState, outcome: Any, dtype: Any, *, single: bool, goes_on: bool
+    ) -> None:
         """Assign the fitted attributes."""
         self._state = state
         for name, value in self._parameters(state, dtype, single=single).items():
             setattr(self, name, value)
         self.learning_rate_ = float(outcome.rate[0]) if single else outcome.rate
-        self.loss_curve_ = [*(self.loss_curve_ if goes_on else []), *outcome.losses]
+        earlier = getattr(self, "loss_curve_", []) if goes_on else []
+        self.loss_curve_: list[float] = [*earlier, *outcome.losses]
         if outcome.validation:
             earlier = getattr(self, "validation_curve_", []) if goes_on else []
-            self.validation_curve_ = [*earlier, *outcome.validation]
+            self.validation_curve_: list[float] = [*earlier, *outcome.validation]
         elif not goes_on and hasattr(self, "validation_curve_"):
             del self.validation_curve_
         self.n_iter_ = len(self.loss_curve_)

@@ -100,7 +100,13 @@ def automatic_rate(
 
 
 def automatic_epsilon(
-    est: Any, curvature: Curvature, inverse_scale: np.ndarray, rate: np.ndarray, *, batch_size: int, exact: bool
+    est: Any,
+    curvature: Curvature,
+    inverse_scale: np.ndarray,
+    rate: np.ndarray,
+    *,
+    batch_size: int,
+    exact: bool,
 ) -> np.ndarray:
     """Adam's epsilon (k, d + 1) under ``learning_rate="auto"``, in the coordinates of training.
 

@@ -100,7 +100,9 @@ def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
     return state.targets.spread() if est.loss == "squared_error" else state.robust_spread
 
 
-def make_rule(est: Any, state: OptimizerState, rows: Any, *, batch_size: int, stream: bool, epochs: int) -> Any:
+def make_rule(
+    est: Any, state: OptimizerState, rows: Any, *, batch_size: int, stream: bool, epochs: int
+) -> Any:
     """Return the update rule with the learning rate in force."""
     k = kernels()
     total = len(rows.y)
@@ -146,7 +148,9 @@ def earliest_stop(rows: int, width: int, batch_size: int) -> int:
     return int(min(max(updates, visits), MAX_EARLIEST_STOP))
 
 
-def make_plan(est: Any, state: OptimizerState, rows: Any, objective: Any, *, batch_size: int, stream: bool) -> Any:
+def make_plan(
+    est: Any, state: OptimizerState, rows: Any, objective: Any, *, batch_size: int, stream: bool
+) -> Any:
     """Return how rows are visited, what is averaged, and when to stop."""
     k = kernels()
     total, features = len(rows.y), rows.features
@@ -185,7 +189,15 @@ Run = Callable[[np.ndarray, int], tuple[int, int, int]]
 
 
 def make_run(
-    est: Any, state: OptimizerState, rows: Any, objective: Any, rule: Any, plan: Any, *, epochs: int, trace: np.ndarray
+    est: Any,
+    state: OptimizerState,
+    rows: Any,
+    objective: Any,
+    rule: Any,
+    plan: Any,
+    *,
+    epochs: int,
+    trace: np.ndarray,
 ) -> Run:
     """Return the function that runs epochs: it takes room for losses and the number of epochs made."""
     k = kernels()
@@ -331,7 +343,15 @@ class Validation:
     """Records the loss on held-out rows; with early stopping ends training and brings back the best."""
 
     def __init__(
-        self, est: Any, state: OptimizerState, rows: Any, objective: Any, reported: np.ndarray, plan: Any, *, stop: bool
+        self,
+        est: Any,
+        state: OptimizerState,
+        rows: Any,
+        objective: Any,
+        reported: np.ndarray,
+        plan: Any,
+        *,
+        stop: bool,
     ) -> None:
         self.est, self.state, self.rows, self.objective, self.reported = est, state, rows, objective, reported
         self.stops = stop and est.early_stopping
@@ -346,9 +366,7 @@ class Validation:
 
     def loss(self, theta: np.ndarray) -> float:
         """Mean loss on the held-out rows."""
-        return float(
-            kernels().mean_loss(self.rows, self.coordinates, theta, self.slope, self.objective, 1)
-        )
+        return float(kernels().mean_loss(self.rows, self.coordinates, theta, self.slope, self.objective, 1))
 
     def __call__(self, done: int, outcome: Outcome) -> bool:
         value = self.loss(self.reported)

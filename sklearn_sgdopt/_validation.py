@@ -1,5 +1,6 @@
 """What is refused before any state changes: parameters, data, weights, starting points."""
 
+import math
 import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,7 +17,11 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_) and bool(np.isfinite(value))
+    return (
+        isinstance(value, numbers.Real)
+        and not isinstance(value, bool | np.bool_)
+        and math.isfinite(float(value))
+    )
 
 
 def one_of(*options: Any) -> Check:
