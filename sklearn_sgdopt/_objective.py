@@ -12,30 +12,43 @@ SMOOTH_LOSSES = frozenset({"squared_error", "huber", "squared_epsilon_insensitiv
 AUTOMATIC_WIDTH = {"huber": 1.35, "epsilon_insensitive": 0.1, "squared_epsilon_insensitive": 0.1}
 
 
+def weighted_quantile(values: np.ndarray, weight: np.ndarray, quantile: float) -> np.ndarray:
+    """Return the least value of each column that at least ``quantile`` of the weight does not exceed.
+
+    A weight of 2 counts as two rows do, which interpolating definitions do not grant.
+    """
+    order = np.argsort(values, axis=0, kind="stable")
+    weights = np.broadcast_to(weight[:, None] if weight.size else 1.0, values.shape)
+    mass = np.cumsum(np.take_along_axis(weights, order, axis=0), axis=0)
+    first = np.argmax(mass >= quantile * mass[-1], axis=0)
+    return np.take_along_axis(np.take_along_axis(values, order, axis=0), first[None], axis=0)[0]
+
+
 def robust_spread(y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the standard deviation of each target, from its median absolute deviation.
 
     Falls back on the mean absolute deviation where half of the targets are equal; 0 for a constant.
     """
-    y = y[weight > 0.0] if weight.size else y
-    deviation = np.abs(y - np.median(y, axis=0))
-    spread = 1.4826 * np.median(deviation, axis=0)
-    return np.where(spread > 0.0, spread, 1.2533 * deviation.mean(axis=0))
+    deviation = np.abs(y - weighted_quantile(y, weight, 0.5))
+    spread = 1.4826 * weighted_quantile(deviation, weight, 0.5)
+    mean = np.average(deviation, axis=0, weights=weight if weight.size else None)
+    return np.where(spread > 0.0, spread, 1.2533 * mean)
 
 
 def best_constant(loss: str, quantile: float, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the constant that training starts from: the mean, the median or the quantile of y."""
     if loss == "squared_error":
         return np.asarray(np.average(y, axis=0, weights=weight if weight.size else None))
-    y = y[weight > 0.0] if weight.size else y
-    return np.asarray(np.quantile(y, quantile if loss == "quantile" else 0.5, axis=0))
+    return weighted_quantile(y, weight, quantile if loss == "quantile" else 0.5)
 
 
-def loss_width(est: Any, spread: np.ndarray) -> np.ndarray:
-    """Return ``delta`` for each target, in units of y."""
+def loss_width(est: Any, spread: np.ndarray, outputs: int) -> np.ndarray:
+    """Return ``delta`` for each target, in units of y; 1 for a loss that has no width."""
+    if est.loss not in AUTOMATIC_WIDTH:
+        return np.ones(outputs)
     if est.delta != "auto":
-        return np.full(spread.shape, float(est.delta))
-    return AUTOMATIC_WIDTH.get(est.loss, 1.0) * np.where(spread > 0.0, spread, 1.0)
+        return np.full(outputs, float(est.delta))
+    return AUTOMATIC_WIDTH[est.loss] * np.where(spread > 0.0, spread, 1.0)
 
 
 def penalty_strengths(est: Any) -> tuple[float, float]:

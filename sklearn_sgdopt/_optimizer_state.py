@@ -15,7 +15,7 @@ class OptimizerState:
     ``stack`` holds four arrays (k, d + 1), intercept last, in ``coordinates``: the iterate, the
     first moment (momentum's velocity), the second moment and the averaged iterate.
 
-    ``robust_spread`` and ``width`` (of the loss) are those of the first rows seen. ``rate_factor``,
+    ``robust_spread`` is that of the first targets seen, where the loss asks for it. ``rate_factor``,
     ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule.
     """
 
@@ -26,7 +26,6 @@ class OptimizerState:
     targets: RunningMoments
     curvature: Curvature = field(default_factory=Curvature)
     robust_spread: np.ndarray = field(default_factory=lambda: np.empty(0))
-    width: np.ndarray = field(default_factory=lambda: np.empty(0))
     t: int = 0
     averaged_since: int = 0
     rate_factor: float = 1.0

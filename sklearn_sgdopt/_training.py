@@ -81,7 +81,7 @@ def feature_moments(rows: Any) -> RunningMoments:
 
 def observe(est: Any, state: OptimizerState, rows: Any) -> None:
     """Take the rows into the running statistics; move the state to the coordinates they give."""
-    if state.targets.mass == 0.0:
+    if est.loss != "squared_error" and state.robust_spread.size == 0:
         state.robust_spread = robust_spread(rows.y, rows.weight)
     state.targets = state.targets.merged(RunningMoments.of(rows.y, rows.weight))
     if est.standardize:
@@ -262,9 +262,7 @@ def train(
     trace = np.empty((0, *state.theta.shape)) if trace is None else trace
     trace[state.t : state.t + 1] = state.theta
     k = kernels()
-    if state.width.size == 0:
-        state.width = loss_width(est, state.robust_spread)
-    objective = make_objective(est, state.width)
+    objective = make_objective(est, loss_width(est, state.robust_spread, rows.y.shape[1]))
     batch_size = batch_rows(est, rows)
     rule = make_rule(est, state, rows, batch_size=batch_size, stream=stream, epochs=epochs)
     plan = make_plan(est, state, rows, objective, batch_size=batch_size, stream=stream)
