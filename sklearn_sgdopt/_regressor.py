@@ -1,18 +1,25 @@
 """The estimator: its parameters, the order of a fit, and what is left on it afterwards."""
 
+import copy
 from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklearn_sgdopt._callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import best_constant, penalty_strengths
 from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._validation import check_parameters, check_rows, check_start, check_weights
+from sklearn_sgdopt._validation import (
+    check_parameters,
+    check_rows,
+    check_start,
+    check_weights,
+    make_generator,
+)
 
 # Found by benchmarks/defaults.py: enough for every data set tried, at twice the time of
 # StandardScaler and SGDRegressor at most. A "gd" epoch costs nothing that grows with the rows.
@@ -351,7 +358,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             )
         coef, intercept = check_start(*start, outputs, features)
         held_out = self._held_out_rows(checked, validation, outputs)
-        generator = self._state.generator if goes_on else _generator(self.random_state)
+        generator = self._state.generator if goes_on else make_generator(self.random_state)
         if held_out is None and self.early_stopping and not stream:
             X, y, weight, held_out = self._split(X, y, weight, generator)
         epochs = 1 if stream else self._most_epochs(len(y))
@@ -390,23 +397,22 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             raise ValueError("X_val and y_val must be given together.")
         if X_val is None:
             return None
-        X_val, y_val, _ = check_rows(checked, X_val, y_val, reset=False)
+        X_val, y_val, _ = check_rows(checked, X_val, y_val, reset=False, suffix="_val")
         if y_val.shape[1] != outputs:
             raise ValueError(f"y_val has {y_val.shape[1]} outputs, y has {outputs}.")
         return X_val, y_val, None
 
     def _split(self, X: Any, y: np.ndarray, weight: Any, generator: np.random.Generator) -> Any:
         """Hold out a random part of the rows."""
+        seed = copy.deepcopy(generator).integers(np.iinfo(np.int32).max)  # a split that fails draws nothing
         train, held = train_test_split(
-            np.arange(len(y)),
-            test_size=self.validation_fraction,
-            random_state=int(generator.integers(np.iinfo(np.int32).max)),
+            np.arange(len(y)), test_size=self.validation_fraction, random_state=int(seed)
         )
-        if weight is None:
-            return X[train], y[train], None, (X[held], y[held], None)
-        if not weight[train].any() or not weight[held].any():
-            raise ValueError("All weights of the rows held out, or of those left, are zero.")
-        return X[train], y[train], weight[train], (X[held], y[held], weight[held])
+        if weight is not None and not (weight[train].any() and weight[held].any()):
+            raise ValueError("sample_weight is zero for all rows held out, or for all that are left.")
+        generator.integers(np.iinfo(np.int32).max)
+        weights = (None, None) if weight is None else (weight[train], weight[held])
+        return X[train], y[train], weights[0], (X[held], y[held], weights[1])
 
     def _most_epochs(self, rows: int) -> int:
         if self.epochs != "auto":
@@ -472,11 +478,6 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _generator(random_state: Any) -> np.random.Generator:
-    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    return np.random.default_rng(seed)
 
 
 def _copy_inputs(source: Any, target: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_consistent_length, validate_data
 
 Check = tuple[str, Callable[[Any], bool]]
 
@@ -57,6 +58,15 @@ def either(first: Check, second: Check) -> Check:
 
 BOOLEAN = ("True or False", lambda value: isinstance(value, bool | np.bool_))
 
+SEED = (
+    "None, an integer from 0 to 2**32 - 1 or a numpy.random.RandomState",
+    lambda value: (
+        value is None
+        or isinstance(value, np.random.RandomState)
+        or (_is_integer(value) and 0 <= value < 2**32)
+    ),
+)
+
 PARAMETERS: Mapping[str, Check] = {
     "solver": one_of("gd", "sgd", "momentum", "adam"),
     "loss": one_of(
@@ -86,6 +96,7 @@ PARAMETERS: Mapping[str, Check] = {
     "early_stopping": BOOLEAN,
     "validation_fraction": number(0.0, 1.0, open_low=True),
     "warm_start": BOOLEAN,
+    "random_state": SEED,
     "verbose": either(BOOLEAN, integer(0)),
 }
 
@@ -126,7 +137,7 @@ def _refuse_non_finite(name: str, given: Any, values: Any) -> None:
     )
 
 
-def _refuse_overflow(given: Any, values: Any) -> None:
+def _refuse_overflow(name: str, given: Any, values: Any) -> None:
     """Raise a ``ValueError`` that names the columns whose squares overflow."""
     data = values.data if sparse.issparse(values) else values
     limit = np.sqrt(np.finfo(data.dtype).max) / 1e3
@@ -135,89 +146,105 @@ def _refuse_overflow(given: Any, values: Any) -> None:
     bad = np.abs(data) >= limit
     columns = np.unique(values.indices[bad]) if sparse.issparse(values) else np.flatnonzero(bad.any(axis=0))
     raise ValueError(
-        f"Input X has values beyond {limit:.0e}, whose squares overflow, in {_column_names(given, columns)}. "
-        "Divide such columns by a constant."
+        f"Input {name} has values beyond {limit:.0e}, whose squares overflow, in "
+        f"{_column_names(given, columns)}. Divide such columns by a constant."
     )
 
 
-def _refuse_text(X: Any, error: Exception) -> None:
-    """Name the columns of a data frame that hold no numbers, where that is why ``error`` came."""
-    labels = getattr(X, "columns", None)
-    if labels is None:
+def _refuse_text(name: str, given: Any, error: Exception) -> None:
+    """Name the columns that hold no numbers, where that is why ``error`` came."""
+    labels = getattr(given, "columns", None)
+    table = given if labels is not None else np.asarray(given, dtype=object)
+    if labels is None and table.ndim != 2:
         return
     bad = []
-    for j, name in enumerate(labels):
+    for j, label in enumerate(labels if labels is not None else range(table.shape[1])):
         try:
-            np.asarray(X[name]).astype(np.float64)
+            np.asarray(table[label] if labels is not None else table[:, label]).astype(np.float64)
         except (ValueError, TypeError):
             bad.append(j)
     if bad:
-        raise ValueError(
-            f"Input X has values that are not numbers in {_column_names(X, np.array(bad))}. "
-            "Encode them, for example with sklearn.preprocessing.OneHotEncoder in a ColumnTransformer."
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            f"Input {name} has values that are not numbers in {_column_names(given, np.array(bad))} "
+            f"({error}). Encode them, for example with a OneHotEncoder in a ColumnTransformer."
         ) from error
 
 
-def check_rows(estimator: Any, X: Any, y: Any, *, reset: bool) -> tuple[Any, np.ndarray, bool]:
+def check_rows(
+    estimator: Any, X: Any, y: Any, *, reset: bool, suffix: str = ""
+) -> tuple[Any, np.ndarray, bool]:
     """Return X (float32 or float64, C-contiguous or CSR), y (n, k) float64, and whether y was 1-D.
 
-    X and y are not copied where they already have that form.
+    X and y are not copied where they already have that form. ``suffix`` is added to their names in
+    messages.
     """
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
     try:
-        values, target = validate_data(
+        values = validate_data(
             estimator,
             X,
-            y,
             reset=reset,
             accept_sparse="csr",
             dtype=[np.float64, np.float32],
             order="C",
             ensure_all_finite=False,
-            multi_output=True,
-            y_numeric=True,
         )
     except (ValueError, TypeError) as error:
-        _refuse_text(X, error)
+        _refuse_text(f"X{suffix}", X, error)
         raise
-    _refuse_non_finite("X", X, values)
-    target = np.asarray(target)
-    if target.dtype.kind not in "fiub":
-        raise ValueError(f"Input y must hold real numbers; got an array of dtype {target.dtype}.")
-    _refuse_non_finite("y", y, target)
+    target = check_array(
+        y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name=f"y{suffix}", estimator=estimator
+    )
+    check_consistent_length(values, target)
+    target = _numeric_targets(f"y{suffix}", target)
+    _refuse_non_finite(f"X{suffix}", X, values)
+    _refuse_non_finite(f"y{suffix}", y, target)
+    _refuse_overflow(f"X{suffix}", X, values)
     single = target.ndim == 1
     target = np.ascontiguousarray(target.reshape(len(target), -1), dtype=np.float64)
     return values, target, single
+
+
+def _numeric_targets(name: str, target: np.ndarray) -> np.ndarray:
+    """Return y as real numbers in one or two dimensions."""
+    if target.ndim not in {1, 2}:
+        raise ValueError(f"{name} should be a 1d or 2d array, got an array of shape {target.shape} instead.")
+    if target.dtype.kind in "fiub":
+        return target
+    try:
+        if target.dtype.kind == "c":
+            raise ValueError("Complex data not supported")
+        return target.astype(np.float64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"Input {name} must hold real numbers; got dtype {target.dtype} ({error})."
+        ) from error
 
 
 def check_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
     """Return weights (n,) float64, or None where all rows count alike."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight)
-    if weight.dtype.kind not in "fiub":
-        try:
-            weight = weight.astype(np.float64)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"sample_weight must hold numbers; got dtype {weight.dtype}.") from error
+    weight = _real_numbers("sample_weight", sample_weight)
     if weight.ndim == 0:
         weight = np.full(rows, weight)
     if weight.shape != (rows,):
         raise ValueError(
             f"sample_weight.shape == {weight.shape}, expected ({rows},): one weight for each row of X."
         )
-    weight = np.ascontiguousarray(weight, dtype=np.float64)
-    if not np.isfinite(weight).all():
-        raise ValueError("Input sample_weight contains NaN or infinity.")
     if (weight < 0.0).any():
         raise ValueError(f"Negative values in sample_weight (least: {weight.min():g}); weights count rows.")
-    return weight
+    return np.ascontiguousarray(weight)
 
 
 def check_start(coef_init: Any, intercept_init: Any, outputs: int, features: int) -> tuple[Any, Any]:
     """Return starting coefficients (k, d) and intercepts (k,), or None for what was not given."""
     coef = intercept = None
     if coef_init is not None:
-        coef = np.asarray(coef_init, dtype=np.float64)
+        coef = _real_numbers("coef_init", coef_init)
         if coef.shape not in {(outputs, features), *([(features,)] if outputs == 1 else [])}:
             raise ValueError(
                 f"coef_init has shape {coef.shape}, expected ({outputs}, {features})"
@@ -225,13 +252,29 @@ def check_start(coef_init: Any, intercept_init: Any, outputs: int, features: int
             )
         coef = coef.reshape(outputs, features)
     if intercept_init is not None:
-        intercept = np.asarray(intercept_init, dtype=np.float64)
+        intercept = _real_numbers("intercept_init", intercept_init)
         if intercept.ndim > 1 or intercept.size not in {1, outputs}:
             raise ValueError(
                 f"intercept_init has shape {intercept.shape}, expected a number or ({outputs},)."
             )
         intercept = np.broadcast_to(intercept.reshape(-1), (outputs,))
-    for name, value in (("coef_init", coef), ("intercept_init", intercept)):
-        if value is not None and not np.isfinite(value).all():
-            raise ValueError(f"{name} contains NaN or infinity.")
     return coef, intercept
+
+
+def make_generator(random_state: Any) -> np.random.Generator:
+    """Return a generator seeded as scikit-learn seeds, from an int, a RandomState or None."""
+    return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+
+
+def _real_numbers(name: str, values: Any) -> np.ndarray:
+    """Return finite float64 numbers."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind == "c":
+            raise ValueError("complex data not supported")
+        array = array.astype(np.float64, copy=False)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} must hold real numbers ({error}).") from error
+    if not np.isfinite(array).all():
+        raise ValueError(f"Input {name} contains NaN or infinity.")
+    return array

@@ -46,16 +46,21 @@ def replaced(csv, old, new):
     return csv
 
 
+def written(csv, data):
+    csv.write_bytes(data)
+    return csv
+
+
 MISTAKES = {
     "missing file": (lambda csv: csv.with_name("none.csv"), "price", "none.csv: No such file"),
     "unknown column": (lambda csv: csv, "weight", "no column 'weight'; its columns are width, length, price"),
-    "text": (lambda csv: replaced(csv, "e+00,", "e+00x,"), "price", "line 2, column 'width'"),
+    "text": (lambda csv: replaced(csv, "\n", "\nwide,1,2\n"), "price", "line 2, column 'width': 'wide'"),
     "nan": (lambda csv: replaced(csv, "\n", "\n1,nan,2\n"), "price", "line 2, column 'length': 'nan'"),
     "short line": (lambda csv: replaced(csv, "\n", "\n1,2\n"), "price", "line 2 has 2 values, the header has 3"),
-    "empty": (lambda csv: csv.write_text("") or csv, "price", "is empty"),
-    "header only": (lambda csv: csv.write_text("a,price\n") or csv, "price", "0 rows"),
-    "no feature": (lambda csv: csv.write_text("price\n" + "1\n" * 20) or csv, "price", "no column besides"),
-    "binary": (lambda csv: csv.write_bytes(b"\xff\xfe\x00") or csv, "price", "not a CSV file in UTF-8"),
+    "empty": (lambda csv: written(csv, b""), "price", "is empty"),
+    "header only": (lambda csv: written(csv, b"a,price\n"), "price", "0 rows"),
+    "no feature": (lambda csv: written(csv, b"price\n" + b"1\n" * 20), "price", "no column besides"),
+    "binary": (lambda csv: written(csv, b"\xff\xfe\x00"), "price", "not a CSV file in UTF-8"),
     "a folder": (lambda csv: csv.parent, "price", "cannot read"),
 }
 
