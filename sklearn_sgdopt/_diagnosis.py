@@ -8,7 +8,6 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgdopt._full_batch import second_moments
-from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._step_size import Curvature, automatic_rate
 from sklearn_sgdopt._training import (
@@ -16,6 +15,7 @@ from sklearn_sgdopt._training import (
     batch_rows,
     feature_moments,
     is_sparse,
+    kernel_coordinates,
     make_rows,
     spread_of_targets,
 )
@@ -28,7 +28,7 @@ UNFINISHED = 0.02  # part of the loss by which an optimum must lie lower to be w
 
 def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outcome) -> None:
     """Name the rate, one that is safe, and the feature with the largest scale."""
-    coordinates = kernels().Coordinates(*state.coordinates)
+    coordinates = kernel_coordinates(state)
     curvature = Curvature.of(rows, coordinates, intercept=est.fit_intercept)
     batch_size = batch_rows(est, rows)
     safe = automatic_rate(

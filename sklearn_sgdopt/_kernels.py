@@ -37,8 +37,6 @@ LOSSES = {
 # "adaptive" is a constant rate that the driver of the epochs cuts on a plateau.
 SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "adaptive": CONSTANT}
 
-BLOCK_ROWS, WINDOW_BLOCKS = 16, 128  # see `shuffle_rows`
-PREFETCH_DISTANCE = 16  # rows; far enough to hide a memory access, near enough to stay in L1
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 POWER_ITERATIONS = 30
 TINY_SCALE = 1e-30  # below it, scalars that stand for d products are multiplied out
@@ -80,7 +78,7 @@ class Rows(NamedTuple):
 
 
 class Coordinates(NamedTuple):
-    """The change of variables ``(x - center) * inverse_scale``."""
+    """The change of variables ``(x - center) * inverse_scale``; a last scale of 1 for the intercept."""
 
     center: np.ndarray
     inverse_scale: np.ndarray
@@ -129,6 +127,18 @@ class Moments(NamedTuple):
     covariance: np.ndarray
     cross: np.ndarray
     variance_y: np.ndarray
+
+
+class Order(NamedTuple):
+    """The order in which rows are visited, see `shuffle_rows`; empty arrays for the order they have.
+
+    Blocks hold ``2 ** block_shift`` rows: a shift takes a tenth of the time of a division.
+    """
+
+    rows: np.ndarray
+    blocks: np.ndarray
+    block_shift: int
+    window_rows: int
 
 
 class Plan(NamedTuple):
@@ -240,38 +250,31 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, share, 
     forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
     for o in range(outputs):
         rate = rule.rate[o] * damping
-        for j in range(features):
-            g = gradient[o, j] * (factor * scale[j]) + share * objective.l2 * theta[o, j]
-            gradient[o, j] = 0.0
-            theta[o, j], first[o, j], second[o, j] = update(
-                rule.code,
-                theta[o, j],
-                g,
-                first[o, j],
-                second[o, j],
-                rate,
-                rule.momentum,
-                rule.beta_1,
-                rule.beta_2,
-                rule.epsilon[o, j],
-                bias_1,
-                bias_2,
-            )
-        theta[o, features], first[o, features], second[o, features] = update(
-            rule.code,
-            theta[o, features],
-            gradient[o, features] * factor,
-            first[o, features],
-            second[o, features],
-            rate,
-            rule.momentum,
-            rule.beta_1,
-            rule.beta_2,
-            rule.epsilon[o, features],
-            bias_1,
-            bias_2,
-        )
-        gradient[o, features] = 0.0
+        if objective.l2 > 0.0:
+            for j in range(features):
+                if scale[j] > 0.0:
+                    gradient[o, j] += share * objective.l2 / (factor * scale[j]) * theta[o, j]
+        # One loop for each number of moments: an array that a rule does not use is not touched.
+        if rule.code == SGD:
+            for j in range(width):
+                g = gradient[o, j] * (factor * scale[j])
+                gradient[o, j] = 0.0
+                theta[o, j], _, _ = update(SGD, theta[o, j], g, 0.0, 0.0, rate, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
+        elif rule.code == ADAM:
+            for j in range(width):
+                g = gradient[o, j] * (factor * scale[j])
+                gradient[o, j] = 0.0
+                theta[o, j], first[o, j], second[o, j] = update(
+                    ADAM, theta[o, j], g, first[o, j], second[o, j], rate, 0.0,
+                    rule.beta_1, rule.beta_2, rule.epsilon[o, j], bias_1, bias_2,
+                )  # fmt: skip
+        else:
+            for j in range(width):
+                g = gradient[o, j] * (factor * scale[j])
+                gradient[o, j] = 0.0
+                theta[o, j], first[o, j], _ = update(
+                    rule.code, theta[o, j], g, first[o, j], 0.0, rate, rule.momentum, 0.0, 0.0, 1.0, 1.0, 1.0
+                )
         if objective.l1 > 0.0:
             for j in range(features):
                 reach = rate
@@ -293,7 +296,7 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, share, 
 
 @intrinsic
 def _prefetch(context, array, index):
-    """Ask for the cache line of ``array.flat[index]`` without waiting for it."""
+    """Ask for the cache line of element ``index`` of a C-contiguous array, without waiting for it."""
 
     def code(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
@@ -310,25 +313,24 @@ def _prefetch(context, array, index):
 
 
 @jit
-def prefetch_row(flat, start, features):
-    """Ask for the row that begins at ``flat[start]``: one request a 64-byte cache line."""
-    step = 64 // flat.itemsize
-    for j in range(0, features, step):
-        _prefetch(flat, start + j)
-    _prefetch(flat, start + features - 1)
+def prefetch(array, start, size):
+    """Ask for elements ``start`` to ``start + size`` of the flattened array, a 64-byte line at a time."""
+    step = 64 // array.itemsize
+    for j in range(0, size, step):
+        _prefetch(array, start + j)
+    _prefetch(array, start + size - 1)
 
 
 @jit
-def shuffle_rows(order, blocks, generator):
-    """Fill ``order`` with a random permutation that keeps locality.
+def shuffle_rows(order, generator):
+    """Fill ``order.rows`` with a random permutation that keeps locality.
 
-    Blocks of 16 neighbouring rows are put in uniformly random order (Fisher and Yates); within each
-    window of 128 such blocks the rows are then shuffled uniformly. A batch so draws from 128 random
-    places, and memory is read a few neighbouring rows at a time. Up to 2048 rows the permutation is
-    uniform. It depends on nothing but their number: dense or sparse, float32 or float64 rows are
-    visited in the same order.
+    Blocks of neighbouring rows are put in uniformly random order (Fisher and Yates); the rows of each
+    window of at least 128 blocks are then shuffled uniformly. A batch so draws from 128 or more random
+    places, while memory is read a few neighbouring rows at a time. It depends on the number of rows
+    and features only: dense or sparse, float32 or float64 rows are visited in the same order.
     """
-    rows = order.shape[0]
+    rows, blocks = order.rows, order.blocks
     for i in range(blocks.shape[0]):
         blocks[i] = i
     for i in range(blocks.shape[0] - 1, 0, -1):
@@ -337,15 +339,41 @@ def shuffle_rows(order, blocks, generator):
     end = 0
     window_start = 0
     for position in range(blocks.shape[0]):
-        first = blocks[position] * BLOCK_ROWS
-        for i in range(first, min(first + BLOCK_ROWS, rows)):
-            order[end] = i
+        first = blocks[position] << order.block_shift
+        for i in range(first, min(first + (1 << order.block_shift), rows.shape[0])):
+            rows[end] = i
             end += 1
-        if (position + 1) % WINDOW_BLOCKS == 0 or position + 1 == blocks.shape[0]:
+        if end - window_start >= order.window_rows or position + 1 == blocks.shape[0]:
             for i in range(end - 1, window_start, -1):
                 j = window_start + int(generator.random() * (i - window_start + 1))
-                order[i], order[j] = order[j], order[i]
+                rows[i], rows[j] = rows[j], rows[i]
             window_start = end
+
+
+@jit
+def visit(rows, order, position):
+    """Return the row at ``position``, and ask for one of the next window.
+
+    The next window is asked for block by block, in the order in which it lies in memory, so that the
+    requests run at the speed of a sequential read; it then waits in the second-level cache.
+    """
+    if order.blocks.shape[0] == 0:
+        return position
+    ahead = position + order.window_rows
+    if COMPILED and ahead < order.rows.shape[0]:
+        within = ahead & ((1 << order.block_shift) - 1)
+        coming = (order.blocks[ahead >> order.block_shift] << order.block_shift) + within
+        if coming < order.rows.shape[0]:
+            outputs = rows.y.shape[1]
+            prefetch(rows.y, coming * outputs, outputs)
+            if rows.indptr.shape[0] == 0:
+                prefetch(rows.X, coming * rows.features, rows.features)
+            else:
+                first, size = rows.indptr[coming], rows.indptr[coming + 1] - rows.indptr[coming]
+                if size > 0:
+                    prefetch(rows.data, first, size)
+                    prefetch(rows.indices, first, size)
+    return order.rows[position]
 
 
 @jit
@@ -373,24 +401,7 @@ def add_row(rows, coordinates, i, factor, target, o):
 
 
 @jit
-def visit(rows, plan, order, position):
-    """Return the row at ``position``, and ask for the one that is due a little later."""
-    if not plan.shuffle:
-        return position
-    if COMPILED and position + PREFETCH_DISTANCE < order.shape[0]:
-        coming = order[position + PREFETCH_DISTANCE]
-        if rows.indptr.shape[0] == 0:
-            prefetch_row(rows.X.reshape(rows.X.size), coming * rows.features, rows.features)
-        else:
-            first, size = rows.indptr[coming], rows.indptr[coming + 1] - rows.indptr[coming]
-            if size > 0:
-                prefetch_row(rows.data, first, size)
-                prefetch_row(rows.indices, first, size)
-    return order[position]
-
-
-@jit
-def accumulate(rows, coordinates, parameters, objective, plan, order, start, stop):
+def accumulate(rows, coordinates, parameters, objective, order, start, stop):
     """Add the gradients of rows ``order[start:stop]`` to ``parameters.gradient``; return their loss.
 
     Each row is read once: its product with the slopes and its part of the gradient are formed
@@ -400,7 +411,7 @@ def accumulate(rows, coordinates, parameters, objective, plan, order, start, sto
     weighted = rows.weight.shape[0] > 0
     loss = 0.0
     for position in range(start, stop):
-        i = visit(rows, plan, order, position)
+        i = visit(rows, order, position)
         s = rows.weight[i] if weighted else 1.0
         for o in range(theta.shape[0]):
             z = row_product(rows, coordinates, i, slope, o)
@@ -474,7 +485,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             stop = min(start + plan.batch_size, total)
             push = 0.0
             for position in range(start, stop):
-                i = visit(rows, plan, order, position)
+                i = visit(rows, order, position)
                 s = rows.weight[i] if weighted else 1.0
                 z = scale * row_product(rows, coordinates, i, S, o) + theta[o, features]
                 value, g = point_loss(
@@ -496,7 +507,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
                 scale, new, past = 1.0, 0.0, 1.0
             step = rate / ((stop - start) * rows.mean_weight)
             for position in range(start, stop):
-                i = order[position] if plan.shuffle else position
+                i = order.rows[position] if plan.shuffle else position
                 g = step * pull[position - start] / scale
                 for q in range(rows.indptr[i], rows.indptr[i + 1]):
                     j = rows.indices[q]
@@ -529,7 +540,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
 
 
 @jit
-def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, pull, t, trace):
+def epoch(rows, coordinates, parameters, objective, rule, plan, order, generator, pull, t, trace):
     """One pass over the rows in batches. Returns the mean loss seen and the update count.
 
     The pass is left as soon as its mean loss is known to exceed ``plan.loss_limit``.
@@ -537,7 +548,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, g
     total = rows.y.shape[0]
     outputs, width = parameters.theta.shape
     if plan.shuffle:
-        shuffle_rows(order, blocks, generator)
+        shuffle_rows(order, generator)
     if pull.shape[0] > 0:
         return sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace)
     scale = 1.0 / (rows.mean_weight * total * outputs)
@@ -545,7 +556,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, blocks, g
     start = 0
     while start < total:
         stop = min(start + plan.batch_size, total)
-        loss += accumulate(rows, coordinates, parameters, objective, plan, order, start, stop)
+        loss += accumulate(rows, coordinates, parameters, objective, order, start, stop)
         if not loss * scale <= plan.loss_limit:
             break
         if not plan.fit_intercept:
@@ -624,7 +635,6 @@ def train(
     rule,
     plan,
     order,
-    blocks,
     generator,
     pull,
     t,
@@ -643,7 +653,7 @@ def train(
     for index in range(losses.shape[0]):
         copy_parameters(stack, saved)
         losses[index], after = epoch(
-            rows, coordinates, parameters, objective, rule, plan, order, blocks, generator, pull, t, trace
+            rows, coordinates, parameters, objective, rule, plan, order, generator, pull, t, trace
         )
         if not losses[index] <= plan.loss_limit:
             copy_parameters(saved, stack)
@@ -838,7 +848,7 @@ def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):
         previous = eigenvalue
         eigenvalue = 0.0
         for j in range(features + 1):
-            image[0, j] *= (inverse[j] if j < features else 1.0) / max(mass, TINY)
+            image[0, j] *= inverse[j] / max(mass, TINY)
             eigenvalue += image[0, j] * image[0, j]
         eigenvalue = np.sqrt(eigenvalue)
         if eigenvalue <= previous * 1.001:

@@ -24,6 +24,9 @@ FORGETTING, GD_FORGETTING = 4.0, 30.0
 MIN_UPDATES = 200  # before averages are old enough to be judged
 MIN_ROWS_A_PARAMETER = 2400
 MAX_EARLIEST_STOP = 300
+# A shuffle moves blocks of neighbouring rows, of about 4 KiB, and mixes the rows of 128 blocks: part of
+# the second-level cache.
+BLOCK_VALUES, LARGEST_BLOCK, WINDOW_BLOCKS = 512, 16, 128
 PLATEAU_CUT = 5.0  # "adaptive" divides the rate by this
 SMALLEST_CUT = 1e-3  # and gives up below this part of the first rate
 
@@ -79,6 +82,12 @@ def feature_moments(rows: Any) -> RunningMoments:
     return RunningMoments(mean, variance, rows.mean_weight * len(rows.y))
 
 
+def kernel_coordinates(state: OptimizerState) -> Any:
+    """Return the coordinates as the kernels take them, with a scale of 1 for the intercept."""
+    center, inverse_scale = state.coordinates
+    return kernels().Coordinates(center, np.append(inverse_scale, 1.0))
+
+
 def observe(est: Any, state: OptimizerState, rows: Any) -> None:
     """Take the rows into the running statistics; move the state to the coordinates they give."""
     if est.loss != "squared_error" and state.robust_spread.size == 0:
@@ -91,7 +100,7 @@ def observe(est: Any, state: OptimizerState, rows: Any) -> None:
             Coordinates.standard(state.features, centered=centered, intercept=est.fit_intercept)
         )
     if est.learning_rate == "auto":
-        coordinates = kernels().Coordinates(*state.coordinates)
+        coordinates = kernel_coordinates(state)
         state.curvature = state.curvature.merged(Curvature.of(rows, coordinates, intercept=est.fit_intercept))
 
 
@@ -156,7 +165,7 @@ def make_plan(
     total, features = len(rows.y), rows.features
     stride = max(1, total // MONITOR_ROWS)
     averaging = reports_average(est, stream=stream)
-    coordinates = k.Coordinates(*state.coordinates)
+    coordinates = kernel_coordinates(state)
     slope = np.empty((state.theta.shape[0], features))
     constant = np.zeros_like(state.theta)
     if est.fit_intercept:
@@ -188,6 +197,16 @@ def make_plan(
 Run = Callable[[np.ndarray, int], tuple[int, int, int]]
 
 
+def make_order(rows: int, features: int, *, shuffle: bool) -> Any:
+    """Return room for the order of the rows, with blocks and windows fit for their width."""
+    block_rows = min(LARGEST_BLOCK, max(1, BLOCK_VALUES // max(1, features)))
+    shift = block_rows.bit_length() - 1
+    window_rows = max(WINDOW_BLOCKS, min(LARGEST_BLOCK, BLOCK_VALUES // max(1, features)) * WINDOW_BLOCKS)
+    size = rows if shuffle else 0
+    blocks = -(-size // (1 << shift))
+    return kernels().Order(np.empty(size, np.int64), np.empty(blocks, np.int64), shift, window_rows)
+
+
 def make_run(
     est: Any,
     state: OptimizerState,
@@ -202,7 +221,7 @@ def make_run(
     """Return the function that runs epochs: it takes room for losses and the number of epochs made."""
     k = kernels()
     total, features = len(rows.y), rows.features
-    coordinates = k.Coordinates(*state.coordinates)
+    coordinates = kernel_coordinates(state)
     slope = state.theta[:, :-1] * state.coordinates.inverse_scale
     parameters = k.Parameters(*state.stack, slope, np.zeros_like(state.theta))
     saved = state.stack.copy()
@@ -220,9 +239,7 @@ def make_run(
             )  # fmt: skip
 
         return run_on_moments
-    order = np.arange(total if plan.shuffle else 0)
-    blocks = np.arange(-(-total // k.BLOCK_ROWS) if plan.shuffle else 0)
-
+    order = make_order(total, features, shuffle=plan.shuffle)
     # Where only the coordinates of a batch change, the others are kept as lazy products.
     lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
     pull = np.empty(plan.batch_size if lazy else 0)
@@ -230,7 +247,7 @@ def make_run(
     def run_on_rows(losses: np.ndarray, done: int) -> tuple[int, int, int]:
         return k.train(
             rows, coordinates, parameters, state.stack, saved, objective, rule, plan,
-            order, blocks, state.generator, pull, state.t, losses, watch, done, trace,
+            order, state.generator, pull, state.t, losses, watch, done, trace,
         )  # fmt: skip
 
     return run_on_rows
@@ -353,7 +370,7 @@ class Validation:
     ) -> None:
         self.est, self.state, self.rows, self.objective, self.reported = est, state, rows, objective, reported
         self.stops = stop and est.early_stopping
-        self.coordinates = kernels().Coordinates(*state.coordinates)
+        self.coordinates = kernel_coordinates(state)
         self.slope = np.empty((state.theta.shape[0], state.theta.shape[1] - 1))
         constant = np.zeros_like(state.theta)
         if est.fit_intercept:
