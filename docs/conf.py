@@ -2,7 +2,6 @@
 
 import re
 import sys
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -21,7 +20,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "mathml",
 ]
-exclude_patterns = ["_build", "measurements", "examples/README.rst"]
+exclude_patterns = ["_build", "examples/README.rst"]
 templates_path = ["_templates"]
 default_role = "literal"
 html_math_renderer = "mathml"
@@ -48,36 +47,13 @@ html_theme_options = {
 }
 html_sidebars = {"index": [], "install": [], "coming_from": []}
 
-COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]  # Okabe and Ito
-
-
-def plain_look(gallery_conf, fname):
-    """Give all pictures one look: legible at the width of a page, colours that everybody tells apart."""
-    import matplotlib.pyplot as plt
-
-    plt.rcdefaults()
-    plt.rcParams.update(
-        {
-            "figure.dpi": 100,
-            "figure.figsize": (7.2, 4.2),
-            "figure.constrained_layout.use": True,
-            "font.size": 11,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.prop_cycle": plt.cycler(color=COLORS),
-            "legend.frameon": False,
-            "lines.linewidth": 2,
-        }
-    )
-
-
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "auto_examples",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_sgdopt",),
     "reference_url": {"sklearn_sgdopt": None},
-    "reset_modules": (plain_look,),
+    "reset_modules": ("gallery_look.plain_look",),
     "within_subsection_order": "ExampleTitleSortKey",
     "image_srcset": ["2x"],
     "download_all_examples": False,
@@ -98,6 +74,5 @@ def plain_references(app, what, name, obj, options, lines):
 
 
 def setup(app):
-    """Connect the handler; a warning inside an example is an error too."""
-    warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
+    """Connect the handler."""
     app.connect("autodoc-process-docstring", plain_references)

@@ -5,6 +5,8 @@ from typing import Any
 
 try:
     from sklearn.callback import CallbackSupportMixin, with_callbacks
+
+    FRAMES_BETWEEN = 1  # calls that the decorator puts between a user and the method
 except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
@@ -14,8 +16,10 @@ except ImportError:  # scikit-learn before 1.9
         """Return the method: there are no callbacks to tear down."""
         return method
 
+    FRAMES_BETWEEN = 0
 
-__all__ = ["CallbackSupportMixin", "EpochTasks", "with_callbacks"]
+
+__all__ = ["FRAMES_BETWEEN", "CallbackSupportMixin", "EpochTasks", "with_callbacks"]
 
 
 class EpochTasks:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
+from sklearn_sgdopt._callbacks import FRAMES_BETWEEN
 from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._step_size import Curvature, automatic_rate
@@ -22,7 +23,7 @@ from sklearn_sgdopt._training import (
 
 COLLINEAR = 1e4  # condition number from which slow convergence is put down to the data
 WIDEST = 256  # features up to which the condition number is worth its cubic cost
-EXAMINED_ROWS = 8192
+EXAMINED_ROWS = 4096
 UNFINISHED = 0.02  # part of the loss by which an optimum must lie lower to be worth a warning
 
 
@@ -50,16 +51,8 @@ def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outc
         f"are kept. A safe rate for these rows is {safe.min():.3g}. The feature with the largest scale is "
         f"{feature} (root mean square {size[largest]:.3g}). Use learning_rate='auto'{remedy}.",
         ConvergenceWarning,
-        stacklevel=4,
+        stacklevel=4 + FRAMES_BETWEEN,
     )
-
-
-def condition_number(covariance: np.ndarray) -> float:
-    """Condition number of a covariance matrix on the subspace where it is not zero to rounding."""
-    eigenvalues = np.linalg.eigvalsh(covariance)
-    largest = eigenvalues[-1]
-    real = eigenvalues[eigenvalues > largest * len(eigenvalues) * np.finfo(np.float64).eps]
-    return float(largest / real[0]) if real.size else 1.0
 
 
 def warn_of_slow_convergence(
@@ -67,28 +60,19 @@ def warn_of_slow_convergence(
 ) -> None:
     """Warn where ``epochs`` ran out, or where nearly collinear data hide what is left to gain.
 
-    What is left is the Newton decrement ``g.(H^-1 g) / 2`` of the reported parameters (Boyd and
-    Vandenberghe 2004, section 9.5), for squared error exactly the distance to the least loss.
+    With ``epochs="auto"`` running out is worth a warning only if something is left, or if that is not known.
     """
+    condition, left, rounding = _what_is_left(est, state, rows)
+    unfinished = left is not None and left > UNFINISHED + rounding
     hint = ""
-    left = 0.0
-    features = rows.features
-    if features <= WIDEST:
-        sample = _sample(rows)
-        moments = second_moments(sample)
-        inverse = state.coordinates.inverse_scale
-        correlation = moments.covariance * np.outer(inverse, inverse)
-        condition = condition_number(correlation)
-        if est.loss == "squared_error" and est.penalty is None:
-            left = _gap_to_least_loss(state, moments, correlation)
-        if condition > COLLINEAR and left > UNFINISHED:
-            hint = (
-                f" The features are nearly collinear: their condition number is {condition:.2g}"
-                f"{' after standardisation' if est.standardize else ''}, and gradient descent is slow along "
-                f"what they share. The loss could still fall by {100 * left:.0f} %; "
-                "LinearRegression or Ridge solves such data directly."
-            )
-    if exhausted:
+    if unfinished and condition > COLLINEAR:
+        hint = (
+            f" The features are nearly collinear: their condition number is {condition:.2g}"
+            f"{' after standardisation' if est.standardize else ''}, and gradient descent is slow along "
+            f"what they share. The loss could still fall by {100 * left:.0f} %; "
+            "LinearRegression or Ridge solves such data directly."
+        )
+    if exhausted and (est.epochs != "auto" or left is None or unfinished):
         message = f"The loss was still falling after all {len(outcome.losses)} epochs.{hint}"
         if not hint:
             message += " Increase epochs, or tol if this is good enough."
@@ -96,29 +80,46 @@ def warn_of_slow_convergence(
         message = f"The loss fell too slowly to go on (tol={est.tol:g}).{hint}"
     else:
         return
-    warnings.warn(message, ConvergenceWarning, stacklevel=4)
+    warnings.warn(message, ConvergenceWarning, stacklevel=4 + FRAMES_BETWEEN)
 
 
-def _sample(rows: Any) -> Any:
-    """Every so many rows, dense."""
+def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, Any, float]:
+    """Condition number, part of the loss that could still be gained, and how well that is known.
+
+    What could be gained is the Newton decrement ``g.(H^-1 g) / 2`` of the reported parameters (Boyd and
+    Vandenberghe 2004, section 9.5): for squared error it is exactly the distance to the least loss, here
+    on a sample of the rows; None where the objective is another, or X too wide.
+    """
+    features = rows.features
+    if est.loss != "squared_error" or est.penalty is not None or features > WIDEST:
+        return np.inf, None, 0.0
     stride = max(1, len(rows.y) // EXAMINED_ROWS)
+    moments = second_moments(_every(rows, stride))
+    inverse = state.coordinates.inverse_scale
+    correlation = moments.covariance * np.outer(inverse, inverse)
+    slopes = state.average[:, :-1]
+    cross = moments.cross * inverse
+    gradient = slopes @ correlation - cross
+    eigenvalues, vectors = np.linalg.eigh(correlation)
+    real = eigenvalues > eigenvalues[-1] * features * np.finfo(np.float64).eps
+    if not real.any():
+        return 1.0, 0.0, 0.0
+    gap = np.sum((gradient @ vectors[:, real]) ** 2 / eigenvalues[real])
+    loss = np.sum(moments.variance_y) + np.sum(slopes * (gradient - cross))
+    condition = float(eigenvalues[-1] / eigenvalues[real][0])
+    # On part of the rows even the best parameters of all rows lie d / n above the best ones there.
+    rounding = 3.0 * features * stride / len(rows.y) if stride > 1 else 0.0
+    return condition, float(gap / loss) if loss > 0.0 else 0.0, rounding
+
+
+def _every(rows: Any, stride: int) -> Any:
+    """Every so many rows, dense."""
     if is_sparse(rows):
         shape = (len(rows.y), rows.features)
         X = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=shape)[::stride].toarray()
+    elif stride == 1:
+        return rows
     else:
         X = np.ascontiguousarray(rows.X[::stride])
     weight = np.ascontiguousarray(rows.weight[::stride])
     return make_rows(X, np.ascontiguousarray(rows.y[::stride]), weight if weight.any() else None)
-
-
-def _gap_to_least_loss(state: OptimizerState, moments: Any, correlation: np.ndarray) -> float:
-    """Part of the loss by which the reported slopes lie above the best ones, intercept aside."""
-    inverse = state.coordinates.inverse_scale
-    slopes = state.average[:, :-1]
-    cross = moments.cross * inverse
-    gradient = slopes @ correlation - cross
-    gap = np.einsum(
-        "ij,jk,ik->", gradient, np.linalg.pinv(correlation, hermitian=True, rcond=1e-13), gradient
-    )
-    loss = np.sum(moments.variance_y) + np.sum(slopes * (gradient - cross))
-    return float(gap / loss) if loss > 0.0 else 0.0

@@ -15,7 +15,8 @@ class OptimizerState:
     ``stack`` holds four arrays (k, d + 1), intercept last, in ``coordinates``: the iterate, the
     first moment (momentum's velocity), the second moment and the averaged iterate.
 
-    ``robust_spread`` is that of the first targets seen, where the loss asks for it. ``rate_factor``,
+    ``robust_spread`` is that of the first targets seen, where the loss asks for it. ``reference_loss`` is
+    the largest loss of a model that knows nothing, by which divergence is told. ``rate_factor``,
     ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule.
     """
 
@@ -28,6 +29,7 @@ class OptimizerState:
     robust_spread: np.ndarray = field(default_factory=lambda: np.empty(0))
     t: int = 0
     averaged_since: int = 0
+    reference_loss: float = 0.0
     rate_factor: float = 1.0
     best_loss: float = np.inf
     epochs_since_best: int = 0

@@ -48,8 +48,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     ----------
     solver : {"gd", "sgd", "momentum", "adam"}, default="adam"
         The update rule.
-    loss : {"squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", \
-            "quantile"}, default="squared_error"
+    loss : str, default="squared_error"
+        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive" or "quantile".
         Loss of a residual r: ``r^2``; huber ``r^2`` up to ``|r| = delta`` and
         ``2 delta |r| - delta^2`` beyond; epsilon-insensitive ``max(0, |r| - delta)`` or its square;
         quantile ``q r`` for targets above the prediction and ``(q - 1) r`` below.
@@ -98,7 +98,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         are estimates, that is not for "gd" unless in a stream or with a loss that has kinks.
     shuffle : bool, default=True
         Whether to visit the rows in a new random order each epoch.
-    tol : float or None, default=1e-5
+    tol : float or None, default=1e-6
         Training stops when the objective has not fallen by `tol` times the loss of the constant
         predictor for a while. None: run all epochs.
     n_iter_no_change : int, default=5
@@ -133,7 +133,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         The rate in force.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where X has them.
 
     See Also
@@ -192,7 +192,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         fit_intercept: bool = True,
         average: bool | Literal["auto"] = "auto",
         shuffle: bool = True,
-        tol: float | None = 1e-5,
+        tol: float | None = 1e-6,
         n_iter_no_change: int = 5,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,

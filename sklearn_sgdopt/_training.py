@@ -171,9 +171,11 @@ def make_plan(
     if est.fit_intercept:
         constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
     floor = k.mean_loss(rows, coordinates, constant, slope, objective, stride)
-    reference = floor
-    if state.t == 0 or not stream:
-        reference = max(reference, k.mean_loss(rows, coordinates, state.theta, slope, objective, stride))
+    # In a stream the loss at the start of a chunk may itself have grown: only that of a model that knows
+    # nothing tells what is large.
+    start = np.zeros_like(state.theta) if stream and state.t > 0 else state.theta
+    reference = k.mean_loss(rows, coordinates, start, slope, objective, stride)
+    state.reference_loss = max(state.reference_loss, floor, reference)
     rounding = 1e-16 * float(np.mean(state.targets.mean**2)) + np.finfo(np.float64).tiny
     automatic = est.learning_rate == "auto"
     watched = not stream and est.tol is not None and not est.early_stopping and est.schedule != "adaptive"
@@ -190,7 +192,7 @@ def make_plan(
         patience=est.n_iter_no_change,
         earliest_stop=earliest_stop(total, features + 1, batch_size) if averaging else 0,
         # The automatic rate cannot diverge by its bounds: only a loss beyond all measure is refused.
-        loss_limit=(reference + rounding) * (1e12 if automatic else GROWTH),
+        loss_limit=(state.reference_loss + rounding) * (1e12 if automatic else GROWTH),
     )
 
 

@@ -20,42 +20,55 @@ y = 10 * X[:, 0] + 5 + rng.normal(size=len(x))
 
 # %%
 # With ``standardize=False``, ``average=False`` and a number for the rate, the solver follows the
-# formulas to the letter and starts at zero. A call of ``partial_fit`` with one batch is one update,
-# and after each we measure the loss on all rows.
+# formulas to the letter and starts at zero. With ``warm_start=True`` a call of ``fit`` goes on where the
+# last one ended: given one batch and one epoch, it makes one update. After each we measure the loss on all
+# rows.
 
 
 def loss_after_each_update(batch_size, updates=60):
     model = GradientDescentRegressor(
-        "sgd", batch_size=batch_size, learning_rate=0.1, standardize=False, average=False
+        "sgd",
+        learning_rate=0.1,
+        batch_size=batch_size,
+        standardize=False,
+        average=False,
+        warm_start=True,
+        epochs=1,
+        tol=None,
     )
     losses = [np.mean(y**2)]  # at slope 0 and intercept 0
     for _ in range(updates):
         batch = rng.choice(len(y), batch_size, replace=False)
-        model.partial_fit(X[batch], y[batch])
+        model.fit(X[batch], y[batch])
         losses.append(np.mean((y - model.predict(X)) ** 2))
-    return losses
+    return np.array(losses)
 
 
 # %%
 # The same three runs, drawn twice. A batch of 200 is the whole data: gradient descent.
 
+least = np.mean((y - np.polynomial.Polynomial.fit(x, y, 1)(x)) ** 2)
 figure, (by_update, by_row) = plt.subplots(1, 2, sharey=True)
 looks = {
-    200: ("all 200 rows (gradient descent)", "#000000", "-"),
+    200: ("all 200 rows at each step", "#000000", "-"),
     20: ("20 rows", "#0072B2", "-"),
     1: ("1 row", "#D55E00", "-"),
 }
 for batch_size, (label, color, style) in looks.items():
-    losses = loss_after_each_update(batch_size)
+    losses = loss_after_each_update(batch_size) - least
     updates = np.arange(len(losses))
     by_update.plot(updates, losses, style, color=color, label=label, lw=1.8)
-    by_row.plot(np.maximum(updates * batch_size, 0.8), losses, style, color=color, lw=1.8)
+    by_row.plot(updates * batch_size, losses, style, color=color, lw=1.8, drawstyle="steps-post")
 
 by_update.set(
-    yscale="log", xlabel="updates", ylabel="mean squared error (units of y²)", title="Step for step: rough"
+    yscale="log",
+    ylim=(1e-4, 500),
+    xlabel="updates",
+    ylabel="loss above the least (units of y²)",
+    title="Step for step: rough",
 )
-by_row.set(xscale="log", xlabel="rows read", title="Row for row: far ahead")
-by_update.legend(title="rows in an update")
+by_row.set(xscale="symlog", xlim=(0, 2e4), xlabel="rows read", title="Row for row: far ahead")
+figure.legend(*by_update.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
 
 # %%

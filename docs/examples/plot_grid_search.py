@@ -22,7 +22,7 @@ y = X @ coef + rng.normal(scale=5.0, size=120)
 # Solver "gd" suits many small fits: its epochs cost nothing that grows with the rows.
 
 search = GridSearchCV(
-    GradientDescentRegressor("gd", tol=1e-6),
+    GradientDescentRegressor("gd", epochs=2000, tol=None),
     {"penalty": ["l1", "l2"], "alpha": np.logspace(-1.5, 1.5, 10)},
     scoring="neg_root_mean_squared_error",
     cv=5,
@@ -42,13 +42,16 @@ for penalty, color, marker in (("l2", "#0072B2", "o"), ("l1", "#D55E00", "s")):
     ax.plot(alpha, error, marker=marker, color=color, label=f'penalty="{penalty}"')
     ax.fill_between(alpha, error - spread, error + spread, color=color, alpha=0.15, lw=0)
 best = search.best_params_["alpha"], -search.best_score_
-ax.annotate("chosen", best, (0, -45), textcoords="offset points", ha="center", arrowprops={"arrowstyle": "->"})
+ax.annotate(
+    "chosen", best, (0, -62), textcoords="offset points", ha="center", arrowprops={"arrowstyle": "->"}
+)
 ax.axhline(5.0, color="0.5", ls=":", lw=1.3)
-ax.annotate("noise", (alpha[0], 5.0), (0, 4), textcoords="offset points", color="0.4")
+ax.annotate("noise in y", (alpha[0], 5.0), (0, 4), textcoords="offset points", color="0.4")
 ax.set(
     xscale="log",
     xlabel="strength of the penalty, alpha",
     ylabel="error in cross-validation (RMSE, units of y)",
+    ylim=(4, None),
 )
 ax.legend()
 plt.show()

@@ -64,12 +64,15 @@ def relative_error(model, X, y):
 
 
 figure, ax = plt.subplots(figsize=(7.2, 3.6))
-for (label, model), color, marker in zip(models.items(), ["#0072B2", "#E69F00", "#D55E00"], "osD", strict=True):
+for (label, model), color, marker in zip(
+    models.items(), ["#0072B2", "#009E73", "#D55E00"], "osD", strict=True
+):
     errors = [relative_error(model, X, y) for X, y in data.values()]
     ax.plot(errors, range(len(data)), marker, ms=10, color=color, label=label)
     for row, error in enumerate(errors):
         text = f"{error:.2f}" if error < 100 else f"{error:.0e}"
-        ax.annotate(text, (error, row), (0, 10), textcoords="offset points", ha="center", color=color)
+        above = -22 if marker == "o" else 11
+        ax.annotate(text, (error, row), (0, above), textcoords="offset points", ha="center", color=color)
 ax.axvline(1, color="0.6", lw=1, zorder=0)
 ax.set(
     xscale="log",
@@ -77,7 +80,7 @@ ax.set(
     yticks=range(len(data)),
     yticklabels=data,
     ylim=(-0.5, len(data) - 0.4),
-    xlim=(0.3, None),
+    xlim=(0.2, 1e16),
 )
 figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
 plt.show()

@@ -15,7 +15,7 @@ from sklearn.datasets import make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 
-from sklearn_sgdopt import GradientDescentRegressor
+from sklearn_sgdopt import GradientDescentRegressor, LossCurveDisplay
 
 X, y = make_regression(n_samples=500, n_features=10, noise=20.0, random_state=0)
 least = np.mean((y - LinearRegression().fit(X, y).predict(X)) ** 2)
@@ -23,29 +23,24 @@ least = np.mean((y - LinearRegression().fit(X, y).predict(X)) ** 2)
 # %%
 # Plain SGD with batches of 8, four rates.
 
-figure, ax = plt.subplots()
-looks = {
-    0.0003: ("too low", "#56B4E9", "-"),
-    0.005: ("right", "#0072B2", "-"),
-    0.15: ("too high", "#E69F00", "-"),
-    0.5: ("far too high: diverges", "#D55E00", "--"),
-}
-for rate, (verdict, color, style) in looks.items():
+rates = {"too low": 0.0005, "right": 0.01, "too high": 0.28, "far too high, diverges": 0.44}
+models = {}
+for verdict, rate in rates.items():
     model = GradientDescentRegressor(
         "sgd", batch_size=8, learning_rate=rate, average=False, epochs=30, tol=None, random_state=0
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        model.fit(X, y)
-    epochs = np.arange(1, model.n_iter_ + 1)
-    ax.plot(epochs, model.loss_curve_, style, color=color, label=f"rate {rate:g}: {verdict}")
-ax.axhline(least, color="#000000", lw=1.2, ls=":", label="least possible")
-ax.set(
-    yscale="log",
-    xlabel="epochs",
-    ylabel="training loss (units of y²)",
-    ylim=(least / 2, 40 * np.var(y)),
-)
+        models[f"rate {rate:g}: {verdict}"] = model.fit(X, y)
+
+# %%
+# A :class:`~sklearn_sgdopt.LossCurveDisplay` draws what they have in ``loss_curve_``.
+
+figure, ax = plt.subplots()
+LossCurveDisplay.from_estimators(models, ax=ax, log_scale=True)
+ax.plot(model.n_iter_, model.loss_curve_[-1], "kx", ms=12, mew=3)
+ax.axhline(least, color="#000000", lw=1.2, ls=":", label="least squares")
+ax.set(ylim=(least / 2, 1e9))
 ax.legend()
 plt.show()
 

@@ -14,6 +14,7 @@ import time
 
 import matplotlib.pyplot as plt
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from sklearn_sgdopt import GradientDescentRegressor
 
@@ -27,7 +28,7 @@ def make_data(n, d=20):
 
 # %%
 # The textbook: a loop in NumPy, at the rate 1 / L that the curvature of the data allows, until the loss
-# falls by less than a hundred-thousandth in a step.
+# falls by less than a ten-thousandth in a step.
 
 
 def textbook(X, y):
@@ -36,18 +37,21 @@ def textbook(X, y):
     while True:
         residual = y - X @ coef
         loss = residual @ residual / len(y)
-        if earlier - loss < 1e-5 * loss:
+        if earlier - loss < 1e-4 * loss:
             return coef
         earlier = loss
         coef += rate * 2 * (X.T @ residual) / len(y)
 
 
 def estimator(solver, n):
-    return GradientDescentRegressor(solver, batch_size=n // 100, fit_intercept=False, random_state=0)
+    return GradientDescentRegressor(
+        solver, batch_size=n // 100, fit_intercept=False, tol=1e-7, random_state=0
+    )
 
 
 # %%
-# Each is timed on five sizes. A first fit on a few rows takes the compilation out of the times.
+# Each is timed on five sizes, the better of two runs, on one core. A first fit on a few rows takes the
+# compilation out of the times.
 
 for solver in ("gd", "sgd"):
     estimator(solver, 1000).fit(*make_data(1000))
@@ -55,21 +59,25 @@ for solver in ("gd", "sgd"):
 sizes = [10_000, 25_000, 50_000, 75_000, 100_000]
 seconds = {"textbook": [], "gd": [], "sgd": []}
 worst = 0.0
+one_core = threadpool_limits(1)
 for n in sizes:
     X, y = make_data(n)
-    least = np.mean((y - X @ np.linalg.lstsq(X, y)[0]) ** 2)
+    least = np.mean((y - X @ np.linalg.lstsq(X, y, rcond=None)[0]) ** 2)
     for name, times in seconds.items():
-        start = time.perf_counter()
-        coef = textbook(X, y) if name == "textbook" else estimator(name, n).fit(X, y).coef_
-        times.append(time.perf_counter() - start)
+        runs = []
+        for _ in range(2):
+            start = time.perf_counter()
+            coef = textbook(X, y) if name == "textbook" else estimator(name, n).fit(X, y).coef_
+            runs.append(time.perf_counter() - start)
+        times.append(min(runs))
         worst = max(worst, np.mean((y - X @ coef) ** 2) / least - 1)
-print(f"Every loss is within {100 * worst:.1f} % of the least.")
+one_core.restore_original_limits()
 
 # %%
 
 figure, ax = plt.subplots()
 looks = {
-    "textbook": ("textbook gradient descent (NumPy)", "#000000", "o"),
+    "textbook": ("textbook, in NumPy", "#000000", "o"),
     "sgd": ('solver="sgd", batches of 1 %', "#D55E00", "s"),
     "gd": ('solver="gd"', "#0072B2", "^"),
 }
@@ -79,7 +87,7 @@ ax.set(
     yscale="log",
     xlabel="rows of data (thousands)",
     ylabel="time to fit (seconds)",
-    title="The same answer, to within 1 % of the least loss",
+    title=f"The same answer: within {100 * worst:.1f} % of the least loss",
 )
-ax.legend(loc="center right", bbox_to_anchor=(1, 0.62))
+figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()

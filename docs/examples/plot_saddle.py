@@ -35,6 +35,7 @@ methods = {
     "momentum": (minimize_momentum, "#0072B2"),
     "Adam": (minimize_adam, "#D55E00"),
 }
+SHOWN = 150
 figure, (plane, descent) = plt.subplots(1, 2, width_ratios=[2, 3])
 x, y = np.meshgrid(np.linspace(-1, 1, 101), np.linspace(-1.7, 1.7, 101))
 plane.contour(x, y, fun([x, y]), np.arange(-0.9, 1.2, 0.2), colors="0.8", linewidths=1, linestyles="-")
@@ -53,12 +54,13 @@ for name, (method, color) in methods.items():
     path = np.array(path)
     left = int(np.argmax(np.abs(path[:, 1]) > 0.5))
     print(f"{name}: {left} steps to leave the saddle")
-    plane.plot(path[:, 0], path[:, 1], color=color, lw=1.5)
+    plane.plot(*path[:SHOWN].T, color=color, lw=1.3)
+    plane.plot(*path[SHOWN], "o", color=color, ms=9, zorder=5)
     descent.plot([fun(p) for p in path], color=color, label=name)
 
-plane.plot(0, 0, "o", color="#CC79A7", ms=9, zorder=5)
 plane.annotate("saddle", (0, 0), (12, -4), textcoords="offset points")
-plane.set(xlabel="x", ylabel="y", title="Paths")
-descent.set(xlabel="steps", ylabel="value of the function", title="Value", ylim=(-1.05, 0.25))
-descent.legend(loc="upper right", ncols=1)
+plane.set(xlabel="x", ylabel="y", title=f"After {SHOWN} steps")
+descent.axvline(SHOWN, color="0.7", lw=1, ls=":")
+descent.set(xlabel="steps", ylabel="value of the function", title="On the way", ylim=(-1.05, 0.45))
+descent.legend(loc="upper right")
 plt.show()

@@ -34,14 +34,16 @@ for name, (method, options, color) in methods.items():
     )
     path = np.array(path)
     plane.plot(path[:, 0], path[:, 1], color=color, lw=1.5)
-    plane.plot(*path[-1], "o", color=color, ms=7)
+    plane.plot(*path[-1], "o", color=color, ms=7, zorder=6)
     descent.plot([rosen(p) for p in path], color=color, label=name)
 
-plane.plot(1, 1, "*", color="#CC79A7", ms=16, zorder=5)
-plane.annotate("minimum", (1, 1), (0, 11), textcoords="offset points", ha="center")
-plane.annotate("start", start, (0, 9), textcoords="offset points", ha="center")
+plane.plot(1, 1, "*", color="#F0E442", mec="#000000", ms=18, zorder=5)
+plane.annotate("minimum", (1, 1), (0, 14), textcoords="offset points", ha="center")
+plane.annotate("start", start, (-4, 10), textcoords="offset points", ha="center")
 plane.set(xlabel="x", ylabel="y", title="Where 1000 steps lead")
-descent.set(yscale="log", xlabel="steps", ylabel="value of the function", title="Value", ylim=(1e-10, None))
+descent.set(
+    yscale="log", xlabel="steps", ylabel="value of the function", title="On the way", ylim=(1e-5, None)
+)
 figure.legend(*descent.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
 

@@ -1,0 +1,23 @@
+"""One look for the pictures of the gallery."""
+
+COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]  # Okabe and Ito
+
+
+def plain_look(gallery_conf, fname):
+    """Before each example: legible at the width of a page, colours that everybody tells apart."""
+    import matplotlib.pyplot as plt
+
+    plt.rcdefaults()
+    plt.rcParams.update(
+        {
+            "figure.dpi": 100,
+            "figure.figsize": (7.2, 4.2),
+            "figure.constrained_layout.use": True,
+            "font.size": 11,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.prop_cycle": plt.cycler(color=COLORS),
+            "legend.frameon": False,
+            "lines.linewidth": 2,
+        }
+    )
