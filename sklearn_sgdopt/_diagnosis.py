@@ -16,7 +16,6 @@ from sklearn_sgdopt._training import (
     batch_rows,
     feature_moments,
     is_sparse,
-    kernel_coordinates,
     make_rows,
     spread_of_targets,
 )
@@ -29,8 +28,7 @@ UNFINISHED = 0.02  # part of the loss by which an optimum must lie lower to be w
 
 def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outcome) -> None:
     """Name the rate, one that is safe, and the feature with the largest scale."""
-    coordinates = kernel_coordinates(state)
-    curvature = Curvature.of(rows, coordinates, intercept=est.fit_intercept)
+    curvature = Curvature.of(rows, state.coordinates.record(), intercept=est.fit_intercept)
     batch_size = batch_rows(est, rows)
     safe = automatic_rate(
         est,
@@ -95,7 +93,7 @@ def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, An
         return np.inf, None, 0.0
     stride = max(1, len(rows.y) // EXAMINED_ROWS)
     moments = second_moments(_every(rows, stride))
-    inverse = state.coordinates.inverse_scale
+    inverse = state.coordinates.inverse_scale[:-1]
     correlation = moments.covariance * np.outer(inverse, inverse)
     slopes = state.average[:, :-1]
     cross = moments.cross * inverse

@@ -64,6 +64,20 @@ def jit(function: Any) -> Any:
         return numba.njit(**options)(function)
 
 
+def __getattr__(name: str) -> Any:
+    """Stand in for a record that another version of this file had.
+
+    Numba unpickles the index of its cache, and so the records in it, before it sees that the index is
+    out of date.
+    """
+    if name[:1].isupper() and name[1:2].islower():
+        return type(name, (tuple,), {})
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# The records that the compiled functions take stand in this file too, as changing one must renew the cache.
+
+
 class Rows(NamedTuple):
     """What an epoch reads. ``X`` is used where ``indptr`` is empty, the CSR arrays otherwise."""
 

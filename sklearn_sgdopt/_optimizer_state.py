@@ -1,6 +1,7 @@
 """What training carries on from one call to the next."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ class OptimizerState:
 
     ``robust_spread`` is that of the first targets seen, where the loss asks for it. ``reference_loss`` is
     the largest loss of a model that knows nothing, by which divergence is told. ``rate_factor``,
-    ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule.
+    ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule. ``accepted`` are the
+    values of the parameters that passed their checks.
     """
 
     stack: np.ndarray
@@ -33,6 +35,7 @@ class OptimizerState:
     rate_factor: float = 1.0
     best_loss: float = np.inf
     epochs_since_best: int = 0
+    accepted: tuple[Any, ...] = ()
 
     @classmethod
     def start(cls, outputs: int, features: int, generator: np.random.Generator) -> "OptimizerState":
@@ -79,6 +82,6 @@ class OptimizerState:
             out=np.ones_like(old.inverse_scale),
             where=old.inverse_scale > 0.0,
         )
-        self.stack[1, :, :-1] *= ratio
-        self.stack[2, :, :-1] *= ratio * ratio
+        self.stack[1] *= ratio
+        self.stack[2] *= ratio * ratio
         self.coordinates = new

@@ -18,6 +18,7 @@ from sklearn_sgdopt._validation import (
     check_rows,
     check_start,
     check_weights,
+    is_ready,
     make_generator,
 )
 
@@ -337,34 +338,31 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         from sklearn_sgdopt import _training as training
         from sklearn_sgdopt._diagnosis import warn_of_divergence, warn_of_slow_convergence
 
-        check_parameters(self)
+        before: Any = getattr(self, "_state", None)
+        accepted = check_parameters(self, () if before is None else before.accepted)
         if stream and self.schedule == "cosine":
             raise ValueError("schedule='cosine' needs an end to run to: use it with fit, not partial_fit.")
-        goes_on = hasattr(self, "_state") and (stream or self.warm_start)
-        # A stand-in takes what validation learns of X, so that bad input leaves this estimator as it was.
-        checked = type(self)()
-        if goes_on:
-            _copy_inputs(self, checked)
-        X, y, single = check_rows(checked, X, y, reset=not goes_on)
+        goes_on = before is not None and (stream or self.warm_start)
+        checked, X, y, single = self._check_data(X, y, goes_on=goes_on, stream=stream)
         weight = check_weights(sample_weight, len(y))
         if weight is not None and not weight.any():
             if stream:
                 return self
             raise ValueError("Sample weights must contain at least one non-zero number; all are zero.")
         outputs, features = y.shape[1], X.shape[1]
-        if goes_on and outputs != self._state.theta.shape[0]:
+        if goes_on and outputs != before.theta.shape[0]:
             raise ValueError(
-                f"y has {outputs} outputs, but the model was fitted with {self._state.theta.shape[0]}."
+                f"y has {outputs} outputs, but the model was fitted with {before.theta.shape[0]}."
             )
         coef, intercept = check_start(*start, outputs, features)
         held_out = self._held_out_rows(checked, validation, outputs)
-        generator = self._state.generator if goes_on else make_generator(self.random_state)
+        generator = before.generator if goes_on else make_generator(self.random_state)
         if held_out is None and self.early_stopping and not stream:
             X, y, weight, held_out = self._split(X, y, weight, generator)
         epochs = 1 if stream else self._most_epochs(len(y))
 
         rows = training.make_rows(X, y, weight)
-        state = self._state if goes_on else OptimizerState.start(outputs, features, generator)
+        state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
         first = state.targets.mass == 0.0
         training.observe(self, state, rows)
         self._place(state, rows, coef, intercept, first=first)
@@ -380,7 +378,9 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             trace=trace,
         )
 
-        _copy_inputs(checked, self)
+        if checked is not self:
+            _copy_inputs(checked, self)
+        state.accepted = accepted
         self._publish(state, outcome, X.dtype, single=single, goes_on=goes_on)
         if tasks is not None:
             tasks.end()
@@ -390,6 +390,21 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             exhausted = outcome.status == kernels().EXHAUSTED
             warn_of_slow_convergence(self, state, rows, outcome, exhausted=exhausted)
         return self
+
+    def _check_data(
+        self, X: Any, y: Any, *, goes_on: bool, stream: bool
+    ) -> tuple[Any, Any, np.ndarray, bool]:
+        """Return what holds the names and number of the features, X, y (n, k), and whether y was 1-D.
+
+        A stand-in takes what validation learns of X, so that bad input leaves this estimator as it was.
+        """
+        named = hasattr(self, "feature_names_in_")
+        if stream and goes_on and not named and is_ready(X, y, self.n_features_in_):
+            return self, X, y.reshape(len(y), -1), y.ndim == 1
+        checked = type(self)()
+        if goes_on:
+            _copy_inputs(self, checked)
+        return checked, *check_rows(checked, X, y, reset=not goes_on)
 
     def _held_out_rows(self, checked: Any, validation: tuple[Any, Any], outputs: int) -> Any:
         X_val, y_val = validation
@@ -464,13 +479,15 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         for name, value in self._parameters(state, dtype, single=single).items():
             setattr(self, name, value)
         self.learning_rate_ = float(outcome.rate[0]) if single else outcome.rate
-        earlier = getattr(self, "loss_curve_", []) if goes_on else []
-        self.loss_curve_: list[float] = [*earlier, *outcome.losses]
+        if not goes_on:
+            self.loss_curve_: list[float] = []
+            self.__dict__.pop("validation_curve_", None)
+        self.loss_curve_.extend(outcome.losses)  # in place: a stream makes no copy for each chunk
         if outcome.validation:
-            earlier = getattr(self, "validation_curve_", []) if goes_on else []
-            self.validation_curve_: list[float] = [*earlier, *outcome.validation]
-        elif not goes_on and hasattr(self, "validation_curve_"):
-            del self.validation_curve_
+            self.validation_curve_: list[float] = [
+                *getattr(self, "validation_curve_", []),
+                *outcome.validation,
+            ]
         self.n_iter_ = len(self.loss_curve_)
         self.t_ = state.t
 

@@ -1,7 +1,7 @@
 """Running mean and variance of columns, and the change of variables made from them."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,7 +52,8 @@ class RunningMoments:
 class Coordinates(NamedTuple):
     """Coordinates ``(x - center) * inverse_scale`` in which the parameters are moved.
 
-    ``inverse_scale`` is 0 for a constant column: its coefficient stays 0.
+    ``center`` is (d,). ``inverse_scale`` is (d + 1,): 0 for a constant column, whose coefficient stays 0,
+    and a last 1 for the intercept.
     """
 
     center: np.ndarray
@@ -61,7 +62,7 @@ class Coordinates(NamedTuple):
     @classmethod
     def plain(cls, columns: int) -> "Coordinates":
         """Return the coordinates of the data themselves."""
-        return cls(np.zeros(columns), np.ones(columns))
+        return cls(np.zeros(columns), np.ones(columns + 1))
 
     @classmethod
     def standard(cls, moments: RunningMoments, *, centered: bool, intercept: bool) -> "Coordinates":
@@ -73,21 +74,25 @@ class Coordinates(NamedTuple):
         scale = moments.spread()
         if not intercept:
             scale = np.hypot(scale, moments.mean)
-        inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0.0)
+        inverse = np.ones(len(scale) + 1)
+        inverse[:-1] = _reciprocal(scale)
         return cls(moments.mean.copy() if centered else np.zeros_like(scale), inverse)
 
-    @property
-    def scale(self) -> np.ndarray:
-        """Return what ``inverse_scale`` divides by; 0 for a constant column."""
-        return np.divide(
-            1.0, self.inverse_scale, out=np.zeros_like(self.inverse_scale), where=self.inverse_scale > 0.0
-        )
+    def record(self) -> Any:
+        """Return the coordinates as the compiled loops take them."""
+        return kernels().Coordinates(*self)
 
     def to_data_units(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Coefficients (k, d) and intercepts (k,) in the data's units."""
-        coef = theta[:, :-1] * self.inverse_scale
+        coef = theta[:, :-1] * self.inverse_scale[:-1]
         return coef, theta[:, -1] - coef @ self.center
 
     def from_data_units(self, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
         """Parameters ``theta`` (k, d + 1) of the function ``x @ coef + intercept``."""
-        return np.column_stack([coef * self.scale, intercept + coef @ self.center])
+        scale = _reciprocal(self.inverse_scale[:-1])
+        return np.column_stack([coef * scale, intercept + coef @ self.center])
+
+
+def _reciprocal(values: np.ndarray) -> np.ndarray:
+    """1 / values, and 0 for 0."""
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0.0)

@@ -116,9 +116,8 @@ def automatic_epsilon(
     ``m / (2 max_i x_ij^2)``, so that a value that stands in one row of many is not overshot.
     """
     inertia = (1.0 + est.beta_1) / (1.0 - est.beta_1)
-    noise = np.zeros(len(inverse_scale) + 1)
-    if not exact:
-        noise[:-1] = curvature.columns * inverse_scale**2 / batch_size
-        noise[-1] = 2.0 / batch_size
+    noise = np.append(curvature.columns, 2.0) * inverse_scale**2 / batch_size
+    if exact:
+        noise[:] = 0.0
     steepest = np.maximum(curvature.mean / inertia, noise)
     return np.asarray((rate[:, None] * steepest) ** 2)

@@ -15,8 +15,10 @@ from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, loss_width, 
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._standardize import Coordinates, RunningMoments
 from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate
+from sklearn_sgdopt._validation import check_spread
 
 GROWTH = 1e3  # a mean loss this many times that of the constant predictor, or of the start, diverges
+BEYOND_MEASURE = 1e300
 MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watched
 # The eta of polynomial-decay averaging: weights grow as its power, so that the last 1 / (eta + 1) of the
 # updates make up most of an average. A chunk is a large batch: there is little noise to average away.
@@ -82,26 +84,24 @@ def feature_moments(rows: Any) -> RunningMoments:
     return RunningMoments(mean, variance, rows.mean_weight * len(rows.y))
 
 
-def kernel_coordinates(state: OptimizerState) -> Any:
-    """Return the coordinates as the kernels take them, with a scale of 1 for the intercept."""
-    center, inverse_scale = state.coordinates
-    return kernels().Coordinates(center, np.append(inverse_scale, 1.0))
-
-
 def observe(est: Any, state: OptimizerState, rows: Any) -> None:
     """Take the rows into the running statistics; move the state to the coordinates they give."""
+    features = None
+    if est.standardize:
+        features = state.features.merged(feature_moments(rows))
+        check_spread(est, features.variance)
     if est.loss != "squared_error" and state.robust_spread.size == 0:
         state.robust_spread = robust_spread(rows.y, rows.weight)
     state.targets = state.targets.merged(RunningMoments.of(rows.y, rows.weight))
-    if est.standardize:
-        state.features = state.features.merged(feature_moments(rows))
+    if features is not None:
+        state.features = features
         centered = est.fit_intercept and not is_sparse(rows)
         state.change_coordinates(
-            Coordinates.standard(state.features, centered=centered, intercept=est.fit_intercept)
+            Coordinates.standard(features, centered=centered, intercept=est.fit_intercept)
         )
     if est.learning_rate == "auto":
-        coordinates = kernel_coordinates(state)
-        state.curvature = state.curvature.merged(Curvature.of(rows, coordinates, intercept=est.fit_intercept))
+        curvature = Curvature.of(rows, state.coordinates.record(), intercept=est.fit_intercept)
+        state.curvature = state.curvature.merged(curvature)
 
 
 def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
@@ -121,8 +121,9 @@ def make_rule(
         exact = batch_size == total and not stream
         rate = automatic_rate(est, state.curvature, batch_size=batch_size, exact=exact, spread=spread)
         inverse = state.coordinates.inverse_scale
-        least = automatic_epsilon(est, state.curvature, inverse, rate, batch_size=batch_size, exact=exact)
-        epsilon = np.maximum(epsilon * np.where(spread > 0.0, spread**2, 1.0)[:, None], least)
+        if est.solver == "adam":
+            least = automatic_epsilon(est, state.curvature, inverse, rate, batch_size=batch_size, exact=exact)
+            epsilon = np.maximum(epsilon * np.where(spread > 0.0, spread**2, 1.0)[:, None], least)
     else:
         rate = np.full(spread.shape, float(est.learning_rate))
     code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
@@ -163,22 +164,13 @@ def make_plan(
     """Return how rows are visited, what is averaged, and when to stop."""
     k = kernels()
     total, features = len(rows.y), rows.features
-    stride = max(1, total // MONITOR_ROWS)
     averaging = reports_average(est, stream=stream)
-    coordinates = kernel_coordinates(state)
-    slope = np.empty((state.theta.shape[0], features))
-    constant = np.zeros_like(state.theta)
-    if est.fit_intercept:
-        constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
-    floor = k.mean_loss(rows, coordinates, constant, slope, objective, stride)
-    # In a stream the loss at the start of a chunk may itself have grown: only that of a model that knows
-    # nothing tells what is large.
-    start = np.zeros_like(state.theta) if stream and state.t > 0 else state.theta
-    reference = k.mean_loss(rows, coordinates, start, slope, objective, stride)
-    state.reference_loss = max(state.reference_loss, floor, reference)
-    rounding = 1e-16 * float(np.mean(state.targets.mean**2)) + np.finfo(np.float64).tiny
     automatic = est.learning_rate == "auto"
     watched = not stream and est.tol is not None and not est.early_stopping and est.schedule != "adaptive"
+    stride = max(1, total // MONITOR_ROWS)
+    floor, limit = 0.0, BEYOND_MEASURE
+    if watched or not automatic:
+        floor, limit = reference_losses(est, state, rows, objective, stride=stride, stream=stream)
     return k.Plan(
         batch_size=batch_size,
         short_batch_counts_less=automatic,
@@ -192,8 +184,28 @@ def make_plan(
         patience=est.n_iter_no_change,
         earliest_stop=earliest_stop(total, features + 1, batch_size) if averaging else 0,
         # The automatic rate cannot diverge by its bounds: only a loss beyond all measure is refused.
-        loss_limit=(state.reference_loss + rounding) * (1e12 if automatic else GROWTH),
+        loss_limit=BEYOND_MEASURE if automatic else limit,
     )
+
+
+def reference_losses(
+    est: Any, state: OptimizerState, rows: Any, objective: Any, *, stride: int, stream: bool
+) -> tuple[float, float]:
+    """Return the loss of the best constant, and the loss from which training counts as diverged."""
+    mean_loss = kernels().mean_loss
+    coordinates = state.coordinates.record()
+    slope = np.empty((state.theta.shape[0], rows.features))
+    constant = np.zeros_like(state.theta)
+    if est.fit_intercept:
+        constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
+    floor = mean_loss(rows, coordinates, constant, slope, objective, stride)
+    # In a stream the loss at the start of a chunk may itself have grown: only that of a model that knows
+    # nothing tells what is large.
+    start = np.zeros_like(state.theta) if stream and state.t > 0 else state.theta
+    reference = mean_loss(rows, coordinates, start, slope, objective, stride)
+    state.reference_loss = max(state.reference_loss, floor, reference)
+    rounding = 1e-16 * float(np.mean(state.targets.mean**2)) + np.finfo(np.float64).tiny
+    return floor, GROWTH * (state.reference_loss + rounding)
 
 
 Run = Callable[[np.ndarray, int], tuple[int, int, int]]
@@ -218,20 +230,22 @@ def make_run(
     plan: Any,
     *,
     epochs: int,
+    stream: bool,
     trace: np.ndarray,
 ) -> Run:
     """Return the function that runs epochs: it takes room for losses and the number of epochs made."""
     k = kernels()
     total, features = len(rows.y), rows.features
-    coordinates = kernel_coordinates(state)
-    slope = state.theta[:, :-1] * state.coordinates.inverse_scale
+    coordinates = state.coordinates.record()
+    slope = (state.theta * coordinates.inverse_scale)[:, :-1].copy()
     parameters = k.Parameters(*state.stack, slope, np.zeros_like(state.theta))
     saved = state.stack.copy()
     watch = np.array([np.inf, 0.0, float(state.t), 1.0])
     # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
     # would amplify to full steps: second moments have it as an exact zero.
     squares = est.loss == "squared_error" and (est.solver == "gd" or est.standardize) and not is_sparse(rows)
-    if plan.batch_size == total and squares and moments_pay(total, features, epochs):
+    exact = plan.batch_size == total and (est.solver == "gd" or not stream)
+    if exact and squares and moments_pay(total, features, epochs):
         moments = second_moments(rows)
 
         def run_on_moments(losses: np.ndarray, done: int) -> tuple[int, int, int]:
@@ -287,9 +301,7 @@ def train(
     plan = make_plan(est, state, rows, objective, batch_size=batch_size, stream=stream)
     outcome = Outcome(rule.rate, plan.averaging)
     reported = state.average if plan.averaging else state.theta
-    if not plan.averaging:
-        state.averaged_since = state.t
-    run = make_run(est, state, rows, objective, rule, plan, epochs=epochs, trace=trace)
+    run = make_run(est, state, rows, objective, rule, plan, epochs=epochs, stream=stream, trace=trace)
     watchers: list[Observer] = []
     if validation is not None:
         watchers.append(Validation(est, state, validation, objective, reported, plan, stop=not stream))
@@ -315,6 +327,7 @@ def train(
             watcher.restore()
     if not plan.averaging:
         state.average[...] = state.theta
+        state.averaged_since = state.t
     outcome.rate = rule.rate.copy()
     return outcome
 
@@ -372,7 +385,7 @@ class Validation:
     ) -> None:
         self.est, self.state, self.rows, self.objective, self.reported = est, state, rows, objective, reported
         self.stops = stop and est.early_stopping
-        self.coordinates = kernel_coordinates(state)
+        self.coordinates = state.coordinates.record()
         self.slope = np.empty((state.theta.shape[0], state.theta.shape[1] - 1))
         constant = np.zeros_like(state.theta)
         if est.fit_intercept:

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -101,14 +102,20 @@ PARAMETERS: Mapping[str, Check] = {
 }
 
 
-def check_parameters(estimator: Any) -> None:
-    """Raise ``TypeError`` or ``ValueError`` that names the first parameter out of its range."""
-    for name, (expected, accepts) in PARAMETERS.items():
-        value = getattr(estimator, name)
+def check_parameters(estimator: Any, accepted: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    """Return the parameters' values; raise an error that names the first one out of its range.
+
+    Values that were ``accepted`` before, the same objects, are not looked at again.
+    """
+    values = tuple([getattr(estimator, name) for name in PARAMETERS])
+    if len(accepted) == len(values) and all(map(operator.is_, values, accepted)):
+        return values
+    for (name, (expected, accepts)), value in zip(PARAMETERS.items(), values, strict=True):
         if not accepts(value):
             # A value of a kind that no accepted value has is a TypeError, as in scikit-learn's own.
             kind = ValueError if isinstance(value, str | numbers.Real) else TypeError
             raise kind(f"The {name!r} parameter must be {expected}; got {value!r}.")
+    return values
 
 
 def _column_names(X: Any, columns: np.ndarray) -> str:
@@ -137,20 +144,6 @@ def _refuse_non_finite(name: str, given: Any, values: Any) -> None:
     )
 
 
-def _refuse_overflow(name: str, given: Any, values: Any) -> None:
-    """Raise a ``ValueError`` that names the columns whose squares overflow."""
-    data = values.data if sparse.issparse(values) else values
-    limit = np.sqrt(np.finfo(data.dtype).max) / 1e3
-    if data.size == 0 or (data.max() < limit and data.min() > -limit):
-        return
-    bad = np.abs(data) >= limit
-    columns = np.unique(values.indices[bad]) if sparse.issparse(values) else np.flatnonzero(bad.any(axis=0))
-    raise ValueError(
-        f"Input {name} has values beyond {limit:.0e}, whose squares overflow, in "
-        f"{_column_names(given, columns)}. Divide such columns by a constant."
-    )
-
-
 def _refuse_text(name: str, given: Any, error: Exception) -> None:
     """Name the columns that hold no numbers, where that is why ``error`` came."""
     labels = getattr(given, "columns", None)
@@ -169,6 +162,27 @@ def _refuse_text(name: str, given: Any, error: Exception) -> None:
             f"Input {name} has values that are not numbers in {_column_names(given, np.array(bad))} "
             f"({error}). Encode them, for example with a OneHotEncoder in a ColumnTransformer."
         ) from error
+
+
+def is_ready(X: Any, y: Any, features: int) -> bool:
+    """Whether X and y are finite arrays of the very form that training takes, with so many features.
+
+    For the next chunk of a stream this is all there is to check, at a tenth of the time of the general way.
+    """
+    return (
+        type(X) is np.ndarray
+        and type(y) is np.ndarray
+        and X.ndim == 2
+        and X.shape[1] == features
+        and 1 <= y.ndim <= 2
+        and len(X) == len(y) > 0
+        and X.dtype.char in "fd"
+        and y.dtype.char == "d"
+        and X.flags.c_contiguous
+        and y.flags.c_contiguous
+        and math.isfinite(np.add.reduce(X, axis=None))
+        and math.isfinite(np.add.reduce(y, axis=None))
+    )
 
 
 def check_rows(
@@ -202,7 +216,6 @@ def check_rows(
     target = _numeric_targets(f"y{suffix}", target)
     _refuse_non_finite(f"X{suffix}", X, values)
     _refuse_non_finite(f"y{suffix}", y, target)
-    _refuse_overflow(f"X{suffix}", X, values)
     single = target.ndim == 1
     target = np.ascontiguousarray(target.reshape(len(target), -1), dtype=np.float64)
     return values, target, single
@@ -222,6 +235,16 @@ def _numeric_targets(name: str, target: np.ndarray) -> np.ndarray:
         raise ValueError(
             f"Input {name} must hold real numbers; got dtype {target.dtype} ({error})."
         ) from error
+
+
+def check_spread(estimator: Any, variance: np.ndarray) -> None:
+    """Raise a ``ValueError`` that names the features whose squares overflow."""
+    bad = np.flatnonzero(~np.isfinite(variance))
+    if bad.size:
+        names = getattr(estimator, "feature_names_in_", np.arange(len(variance)))[bad[:5]].tolist()
+        raise ValueError(
+            f"Input X has values whose squares overflow, in the features {names}. Divide them by a constant."
+        )
 
 
 def check_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
