@@ -830,7 +830,7 @@ def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):
     """Largest eigenvalue of the second-moment matrix of every ``stride``-th row, by power iteration.
 
     With ``intercept`` 1 a column of ones is counted in. ``slope`` (1, d) and ``image`` (1, d + 1) are
-    work space. Stops when an iteration adds less than 0.1 %; the value is then a few per cent low at
+    work space. Stops when an iteration adds less than 1 %; the value is then several per cent low at
     worst, well within the factor of two that separates 1/L from instability.
     """
     features = rows.features
@@ -865,7 +865,7 @@ def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):
             image[0, j] *= inverse[j] / max(mass, TINY)
             eigenvalue += image[0, j] * image[0, j]
         eigenvalue = np.sqrt(eigenvalue)
-        if eigenvalue <= previous * 1.001:
+        if eigenvalue <= previous * 1.01:
             break
     return eigenvalue
 

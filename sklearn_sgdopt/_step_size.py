@@ -12,8 +12,8 @@ ADAM_RATE = 0.02  # in standard deviations of y, for batches of one row
 ADAM_MOST = 0.07
 GD_STEP = 1.5
 NONSMOOTH_RESIDUAL = 0.5
-# Rows that the largest eigenvalue is taken from. Fewer rows than features make it too large: safe.
-LEAST_ROWS, MOST_ROWS = 1024, 4096
+# What the largest eigenvalue is taken from. Fewer rows than features make it too large: safe.
+SAMPLED_VALUES, LEAST_ROWS, MOST_ROWS = 1 << 18, 512, 4096
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Curvature:
     def of(cls, rows: Any, coordinates: Any, *, intercept: bool) -> "Curvature":
         """Measure the rows."""
         total, features = len(rows.y), rows.features
-        stride = max(1, total // min(max(LEAST_ROWS, 4 * features), MOST_ROWS))
+        stride = max(1, total // int(np.clip(SAMPLED_VALUES // features, LEAST_ROWS, MOST_ROWS)))
         slope, image, columns = np.empty((1, features)), np.empty((1, features + 1)), np.empty(features)
         mean = kernels().largest_eigenvalue(rows, coordinates, float(intercept), stride, slope, image)
         largest = kernels().largest_squares(rows, coordinates, float(intercept), columns)

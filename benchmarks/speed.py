@@ -1,0 +1,196 @@
+"""Every ratio of speed and memory that the project promises, beside its goal."""
+
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.linear_model import LinearRegression, Ridge, SGDRegressor
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from benchmarks._measure import Table, medians, peak_bytes, seconds
+from sklearn_sgdopt import GradientDescentRegressor
+
+EPOCHS = 4  # in a fit: what a fit does once counts as it does for a user, a part of each epoch
+
+
+def problem(rows: int, features: int, dtype: Any = np.float64) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in standard units, a linear target and noise."""
+    generator = np.random.default_rng(0)
+    X = generator.standard_normal((rows, features)).astype(dtype)
+    return X, X @ np.ones(features) + generator.standard_normal(rows)
+
+
+def ours(X: Any, y: Any, solver: str = "sgd", **options: Any) -> Callable[[], object]:
+    """A fit of a few epochs with the default settings."""
+    model = GradientDescentRegressor(solver, epochs=EPOCHS, tol=None, random_state=0, **options)
+    return lambda: model.fit(X, y)
+
+
+def theirs(X: Any, y: Any) -> Callable[[], object]:
+    """As many epochs of SGDRegressor."""
+    model = SGDRegressor(max_iter=EPOCHS, tol=None, learning_rate="constant", eta0=1e-4, random_state=0)
+    return lambda: model.fit(X, y)
+
+
+def epochs_of_dense_rows(table: Table) -> None:
+    """Epochs against SGDRegressor, in memory and in cache."""
+    goals = {
+        (1_000_000, 8): (6, 4),
+        (1_000_000, 20): (6, 4),
+        (200_000, 100): (3.5, 2),
+        (20_000, 1000): (2.5, 1.7),
+        (200_000, 20): (4, 2),
+        (10_000, 20): (4, 2),
+    }
+    for (rows, features), pair in goals.items():
+        X, y = problem(rows, features)
+        for batch_size, goal in zip((32, 1), pair, strict=True):
+            mine, other = medians(ours(X, y, batch_size=batch_size), theirs(X, y))
+            table.faster(
+                f"epoch {rows:,} x {features}, batch {batch_size}", "SGDRegressor", mine, other, goal
+            )
+
+
+def epochs_against_ourselves(table: Table) -> None:
+    """Float32, reading X once, Adam, and the neural network."""
+    X, y = problem(1_000_000, 20)
+    X32 = X.astype(np.float32)
+    mine, other = medians(ours(X32, y), ours(X, y))
+    table.faster("epoch 1,000,000 x 20, float32", "float64", mine, other, 1.3)
+    for shuffle, goal in ((True, 3), (False, 1.6)):
+        plain = {"standardize": False, "average": False, "learning_rate": 1e-4, "shuffle": shuffle}
+        # The difference of two fits is epochs alone, as a sum is a read alone.
+        short = GradientDescentRegressor("sgd", epochs=1, tol=None, **plain)
+        long = GradientDescentRegressor("sgd", epochs=1 + EPOCHS, tol=None, **plain)
+        once, more = medians(lambda: short.fit(X, y), lambda: long.fit(X, y))  # noqa: B023
+        read, _ = medians(X.sum, lambda: None)
+        what = f"epoch 1,000,000 x 20, {'shuffled' if shuffle else 'in order'}"
+        table.at_most(what, "reading X once", (more - once) / EPOCHS, read, goal)
+    for batch_size, goal in ((32, 1.2), (1, 3)):
+        mine, other = medians(ours(X, y, "adam", batch_size=batch_size), ours(X, y, batch_size=batch_size))
+        table.at_most(f"adam, epoch 1,000,000 x 20, batch {batch_size}", "sgd", mine, other, goal)
+    X, y = X[:200_000], y[:200_000]
+    network = MLPRegressor(
+        hidden_layer_sizes=(),
+        activation="identity",
+        solver="sgd",
+        batch_size=32,
+        max_iter=1,
+        tol=0.0,
+        learning_rate_init=1e-4,
+    )
+    mine, other = medians(ours(X, y), lambda: network.fit(X, y), repeats=3)
+    table.faster("epoch 200,000 x 20, batch 32", "MLPRegressor", mine / EPOCHS, other, 60)
+
+
+def sparse_rows(table: Table) -> None:
+    """CSR rows of 80 values."""
+    rows, features, filled = 100_000, 50_000, 80
+    X = sparse.random_array((rows, features), density=filled / features, format="csr", rng=1)
+    X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
+    y = X @ np.random.default_rng(0).standard_normal(features)
+    plain = {"standardize": False, "learning_rate": 1e-4, "penalty": "l2"}
+    mine, other = medians(ours(X, y, **plain), theirs(X, y))
+    table.faster("epoch CSR 100,000 x 50,000, 80 a row, batch 32", "SGDRegressor", mine, other, 3)
+    mine, other = medians(ours(X, y, penalty="l2"), theirs(X, y))
+    table.faster("the same, standardised at the automatic rate", "SGDRegressor", mine, other, 3)
+    size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    peak = peak_bytes(ours(X, y, penalty="l2"))
+    table.at_most("the same, peak extra memory of a fit", "size of X", peak, size, 0.3)
+
+
+def full_batches(table: Table) -> None:
+    """Ten thousand epochs of gd against a direct solver."""
+    X, y = problem(1_000_000, 20)
+    model = GradientDescentRegressor("gd", epochs=10_000, tol=None)
+    ridge = Ridge(solver="cholesky")
+    mine, other = medians(lambda: model.fit(X, y), lambda: ridge.fit(X, y))
+    table.at_most("gd, 10,000 epochs, 1,000,000 x 20, whole fit", "Ridge(cholesky)", mine, other, 1)
+
+
+def small_chunks(table: Table) -> None:
+    """One partial_fit of 32 rows."""
+    X, y = problem(32, 20)
+    for solver in ("adam", "sgd"):
+        model = GradientDescentRegressor(solver, random_state=0)
+        other_model = SGDRegressor(random_state=0)
+        mine, other = medians(
+            lambda: model.partial_fit(X, y),  # noqa: B023
+            lambda: other_model.partial_fit(X, y),  # noqa: B023
+            repeats=500,
+        )
+        table.at_most(f"partial_fit, 32 x 20, {solver}", "SGDRegressor", mine, other, 0.5)
+
+
+def time_to_accuracy(table: Table) -> None:
+    """A default fit to within 0.5 % of least squares, on raw data."""
+    generator = np.random.default_rng(0)
+    X, y = problem(200_000, 20)
+    X = X * 10.0 ** generator.uniform(-3, 3, 20) + 10.0 ** generator.uniform(-3, 3, 20)
+    best = np.sqrt(np.mean((LinearRegression().fit(X, y).predict(X) - y) ** 2))
+    for solver in ("gd", "sgd", "momentum", "adam"):
+        model = GradientDescentRegressor(solver, random_state=0)
+        peer = make_pipeline(StandardScaler(), SGDRegressor(random_state=0))
+        mine, other = medians(lambda: model.fit(X, y), lambda: peer.fit(X, y))  # noqa: B023
+        reached = np.sqrt(np.mean((model.predict(X) - y) ** 2)) / best
+        what = f"default fit, {solver}, raw 200,000 x 20 (loss {reached:.4f})"
+        table.faster(what, "StandardScaler + SGDRegressor", mine, other, 1)
+
+
+def start_up(table: Table) -> None:
+    """Imports, and the first fit of a process."""
+
+    def run(code: str) -> float:
+        output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        return float(output.stdout)
+
+    clock = "import time; start = time.perf_counter()\n"
+    stop = "\nprint(time.perf_counter() - start)"
+    pairs = [
+        (run(f"{clock}import sklearn_sgdopt{stop}"), run(f"{clock}import sklearn.linear_model{stop}"))
+        for _ in range(7)
+    ]
+    mine, other = np.median(pairs, axis=0)
+    table.at_most("import of the package", "sklearn.linear_model", mine, other, 1.1)
+    fit = (
+        "import numpy as np, sklearn_sgdopt as s; X = np.random.default_rng(0).normal(size=(100, 3))\n"
+        f"{clock}s.GradientDescentRegressor(tol=None, epochs=2).fit(X, X[:, 0]){stop}"
+    )
+    times = [run(fit) for _ in range(6)][1:]
+    table.at_most("first fit of a process, cache warm", "half a second", float(np.median(times)), 0.5, 1)
+
+
+def memory(table: Table) -> None:
+    """Peak extra memory of a fit."""
+    X, y = problem(1_000_000, 20)
+    for solver in ("gd", "sgd", "momentum", "adam"):
+        peak = peak_bytes(ours(X, y, solver))
+        table.at_most(
+            f"peak extra memory of a fit, 1,000,000 x 20, {solver}", "size of X", peak, X.nbytes, 0.3
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    warnings.simplefilter("ignore")
+    table = Table()
+    start_up(table)
+    small_chunks(table)
+    epochs_of_dense_rows(table)
+    epochs_against_ourselves(table)
+    sparse_rows(table)
+    full_batches(table)
+    time_to_accuracy(table)
+    memory(table)
+    missed = sum(not row[-1] for row in table.rows)
+    print(f"{len(table.rows) - missed} of {len(table.rows)} goals met")
+
+
+if __name__ == "__main__":
+    print(f"took {seconds(main):.0f} s")
