@@ -1,6 +1,7 @@
 """Linear regression by gradient descent, for scikit-learn."""
 
-from sklearn_sgdopt._display import LossCurveDisplay, SolverComparisonDisplay
+from sklearn_sgdopt._display import LossCurveDisplay
+from sklearn_sgdopt._display_comparison import SolverComparisonDisplay
 from sklearn_sgdopt._display_path import DescentPathDisplay
 from sklearn_sgdopt._minimize import minimize_adam, minimize_gd, minimize_momentum
 from sklearn_sgdopt._regressor import GradientDescentRegressor

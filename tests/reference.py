@@ -56,7 +56,9 @@ def loss_and_slope(loss, r, delta, quantile):
         excess = np.maximum(0, size - delta)
         return excess**2, 2 * excess * sign
     # Quantile: a target above the prediction costs q per unit, one below it 1 - q.
-    return np.where(r < 0, -quantile * r, (1 - quantile) * r), np.where(r < 0, -quantile, 1 - quantile) * (r != 0)
+    return np.where(r < 0, -quantile * r, (1 - quantile) * r), np.where(r < 0, -quantile, 1 - quantile) * (
+        r != 0
+    )
 
 
 class Descent:
@@ -65,11 +67,12 @@ class Descent:
     def __init__(
         self, solver, outputs, features, *, rate, batch_size=32, fit_intercept=True, momentum=0.9, beta_1=0.9,
         beta_2=0.999, epsilon=1e-8, nesterov=False, loss="squared_error", delta=1.0, quantile=0.5, l1=0.0,
-        l2=0.0, power=0.0, coef=None, intercept=None,
+        l2=0.0, power=0.0, coef=None, intercept=None, forgetting=0.0,
     ):  # fmt: skip
         self.solver, self.rate, self.batch_size, self.fit_intercept = solver, rate, batch_size, fit_intercept
         self.eta, self.beta_1, self.beta_2, self.epsilon = momentum, beta_1, beta_2, epsilon
         self.nesterov, self.power, self.l1, self.l2 = nesterov, power, l1, l2
+        self.forgetting = forgetting
         self.loss, self.delta, self.quantile = loss, delta, quantile
         self.a = np.zeros((outputs, features)) if coef is None else np.array(coef).reshape(outputs, features)
         self.b = np.zeros(outputs) if intercept is None else np.array(intercept).reshape(outputs)
@@ -98,23 +101,25 @@ class Descent:
         self.t += 1
         rate = self.rate * self.t**-self.power
         reach = [rate, rate]
-        for i, (p, g) in enumerate(zip((self.a, self.b), gradients, strict=True)):
+        moved = [self.a, self.b]
+        for i, g in enumerate(gradients):
             if self.solver in {"gd", "sgd"}:
-                p -= rate * g
+                moved[i] = moved[i] - rate * g
             elif self.solver == "momentum":
                 self.m[i] = self.eta * self.m[i] + g
-                p -= rate * (g + self.eta * self.m[i] if self.nesterov else self.m[i])
+                moved[i] = moved[i] - rate * (g + self.eta * self.m[i] if self.nesterov else self.m[i])
                 reach[i] = rate / (1 - self.eta)
             else:
                 self.m[i] = self.beta_1 * self.m[i] + (1 - self.beta_1) * g
                 self.v[i] = self.beta_2 * self.v[i] + (1 - self.beta_2) * g**2
                 m_hat = self.m[i] / (1 - self.beta_1**self.t)
                 v_hat = self.v[i] / (1 - self.beta_2**self.t)
-                p -= rate * m_hat / np.sqrt(v_hat + self.epsilon)
+                moved[i] = moved[i] - rate * m_hat / np.sqrt(v_hat + self.epsilon)
                 reach[i] = rate / np.sqrt(v_hat + self.epsilon)
+        self.a, self.b = moved
         # Proximal step of the l1 penalty: never on the intercept.
         self.a = np.sign(self.a) * np.maximum(0, np.abs(self.a) - self.l1 * reach[0])
-        # Shamir and Zhang's polynomial-decay average with their eta = 8.
-        share = 9 / (self.t + 8)
-        for mean, p in zip(self.average, (self.a, self.b), strict=True):
-            mean += share * (p - mean)
+        # Shamir and Zhang's polynomial-decay average; their eta is called forgetting here.
+        share = (self.forgetting + 1) / (self.t + self.forgetting)
+        pairs = zip(self.average, (self.a, self.b), strict=True)
+        self.average = [mean + share * (now - mean) for mean, now in pairs]

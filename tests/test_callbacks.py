@@ -55,7 +55,8 @@ def test_each_epoch_is_a_task_with_the_parameters_of_that_moment(solver, average
 @pytest.mark.parametrize("solver", ["gd", "adam"])
 def test_a_callback_stops_the_training(solver):
     recorder = Recorder(last=3)
-    model = GradientDescentRegressor(solver, epochs=50, tol=None, random_state=0).set_callbacks(recorder).fit(X, Y)
+    model = GradientDescentRegressor(solver, epochs=50, tol=None, random_state=0)
+    model.set_callbacks(recorder).fit(X, Y)
     assert model.n_iter_ == len(model.loss_curve_) == 3
     assert len(recorder.begun) == len(recorder.ended)
 

@@ -56,7 +56,7 @@ MISTAKES = {
     "unknown column": (lambda csv: csv, "weight", "no column 'weight'; its columns are width, length, price"),
     "text": (lambda csv: replaced(csv, "\n", "\nwide,1,2\n"), "price", "line 2, column 'width': 'wide'"),
     "nan": (lambda csv: replaced(csv, "\n", "\n1,nan,2\n"), "price", "line 2, column 'length': 'nan'"),
-    "short line": (lambda csv: replaced(csv, "\n", "\n1,2\n"), "price", "line 2 has 2 values, the header has 3"),
+    "short line": (lambda csv: replaced(csv, "\n", "\n1,2\n"), "price", "line 2 has 2 values, the header"),
     "empty": (lambda csv: written(csv, b""), "price", "is empty"),
     "header only": (lambda csv: written(csv, b"a,price\n"), "price", "0 rows"),
     "no feature": (lambda csv: written(csv, b"price\n" + b"1\n" * 20), "price", "no column besides"),

@@ -11,6 +11,7 @@ from reference import PLAIN, Descent, assert_close, make_problem
 from sklearn.base import clone
 
 from sklearn_sgdopt import GradientDescentRegressor
+from sklearn_sgdopt._training import FORGETTING, GD_FORGETTING
 
 RULES = {
     "gd": {"solver": "gd"},
@@ -25,7 +26,6 @@ SETTINGS = {
     "invscaling": PLAIN | {"shuffle": True, "learning_rate": 0.05, "schedule": "invscaling"},
     "origin": PLAIN | {"shuffle": True, "learning_rate": 0.01, "fit_intercept": False},
     "penalised": PLAIN | {"shuffle": True, "learning_rate": 0.01, "penalty": "elasticnet", "alpha": 0.1},
-    # What "gd" reports by default depends on whether the rows are a stream: say which.
     "default": {"tol": None, "average": True},
     "default-iterates": {"tol": None, "average": False},
     "default-huber": {"tol": None, "average": True, "loss": "huber"},
@@ -44,13 +44,28 @@ def through_joblib(model):
     return joblib.load(file)
 
 
-BETWEEN = {"nothing": lambda model: model, "pickle": through_pickle, "joblib": through_joblib, "copy": copy.deepcopy}
+def make(rule, setting, **options):
+    """Return an estimator whose settings mean the same to a stream and to a fit."""
+    options = RULES[rule] | SETTINGS[setting] | {"random_state": 0} | options
+    if rule == "gd":  # whose automatic rate depends on whether all rows are at hand
+        options.setdefault("learning_rate", 0.1)
+    return GradientDescentRegressor(**options)
+
+
+BETWEEN = {
+    "nothing": lambda model: model,
+    "pickle": through_pickle,
+    "joblib": through_joblib,
+    "copy": copy.deepcopy,
+}
 
 
 def assert_identical(actual, expected):
     """Assert equality to the last bit, of what is reported and of what goes on."""
     for name in ("coef_", "intercept_", "loss_curve_", "learning_rate_", "t_", "n_iter_", "n_features_in_"):
-        np.testing.assert_array_equal(getattr(actual, name), getattr(expected, name), err_msg=name, strict=True)
+        np.testing.assert_array_equal(
+            getattr(actual, name), getattr(expected, name), err_msg=name, strict=True
+        )
 
 
 @pytest.mark.parametrize("between", BETWEEN)
@@ -58,7 +73,7 @@ def assert_identical(actual, expected):
 @pytest.mark.parametrize("rule", RULES)
 def test_epochs_of_fit_are_calls_of_partial_fit(rule, setting, between):
     X, y, weight = make_problem(100, outputs=2, seed=1)
-    model = GradientDescentRegressor(**RULES[rule], **SETTINGS[setting], batch_size=16, epochs=6, random_state=3)
+    model = make(rule, setting, batch_size=16, epochs=6)
     fitted = clone(model).fit(X, y, sample_weight=weight)
     for _ in range(6):
         model = BETWEEN[between](model.partial_fit(X, y, sample_weight=weight))
@@ -72,7 +87,11 @@ def test_resumption_whatever_the_batch(rule, batch_size, dtype):
     X, y, _ = make_problem(100, seed=2)
     X = X.astype(dtype)
     model = GradientDescentRegressor(
-        **RULES[rule], **SETTINGS["plain"], batch_size=batch_size, epochs=4, random_state=np.random.RandomState(0)
+        **RULES[rule],
+        **SETTINGS["plain"],
+        batch_size=batch_size,
+        epochs=4,
+        random_state=np.random.RandomState(0),
     )
     fitted = copy.deepcopy(model).fit(X, y)
     for _ in range(4):
@@ -80,12 +99,14 @@ def test_resumption_whatever_the_batch(rule, batch_size, dtype):
     assert_identical(model, fitted)
 
 
-@pytest.mark.parametrize("first,second", [("fit", "partial_fit"), ("partial_fit", "fit"), ("fit", "fit")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("fit", "partial_fit"), ("partial_fit", "fit"), ("fit", "fit")]
+)
 @pytest.mark.parametrize("setting", ["plain", "default-iterates"])
 @pytest.mark.parametrize("rule", RULES)
 def test_warm_start_goes_on(rule, setting, first, second):
     X, y, _ = make_problem(100, seed=3)
-    model = GradientDescentRegressor(**RULES[rule], **SETTINGS[setting], random_state=0, warm_start=True)
+    model = make(rule, setting, warm_start=True)
     straight = clone(model).set_params(epochs=7).fit(X, y)
     for method, epochs in ((first, 4), (second, 3)):
         if method == "fit":
@@ -108,7 +129,9 @@ def test_fit_without_warm_start_begins_anew(rule):
 @pytest.mark.parametrize("rule", RULES)
 def test_a_clone_is_clean(rule):
     X, y, _ = make_problem(100, seed=5)
-    model = GradientDescentRegressor(**RULES[rule], tol=None, epochs=3, random_state=0, warm_start=True).fit(X, y)
+    model = GradientDescentRegressor(**RULES[rule], tol=None, epochs=3, random_state=0, warm_start=True).fit(
+        X, y
+    )
     cloned = clone(model)
     assert cloned.get_params() == model.get_params()
     assert set(vars(cloned)) == set(cloned.get_params())
@@ -123,6 +146,7 @@ def test_a_new_learning_rate_keeps_the_moments(rule, average):
     rates = [0.01, 0.004, 0.02]
     model = GradientDescentRegressor(**RULES[rule], **options)
     settings = {"nesterov": rule == "nesterov", "batch_size": 8}
+    settings["forgetting"] = GD_FORGETTING if rule == "gd" else FORGETTING
     loop = Descent(RULES[rule]["solver"], 1, 4, rate=0.0, **settings)
     for rate in rates:
         model.set_params(learning_rate=rate)
@@ -177,9 +201,9 @@ def test_shuffling_follows_the_seed(rule):
 
     assert_identical(fit(0), fit(0))
     assert np.array_equal(fit(0).coef_, fit(1).coef_) == (rule == "gd")
-    state = np.random.get_state()[1].copy()
+    state = np.random.get_state()[1].copy()  # noqa: NPY002 - the global generator must stay untouched
     fit(2)
-    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002 - the global generator stays untouched
+    assert np.array_equal(np.random.get_state()[1], state)  # noqa: NPY002
 
 
 @pytest.mark.parametrize("rule", RULES)
