@@ -28,7 +28,7 @@ UNFINISHED = 0.02  # part of the loss by which an optimum must lie lower to be w
 
 def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outcome) -> None:
     """Name the rate, one that is safe, and the feature with the largest scale."""
-    curvature = Curvature.of(rows, state.coordinates.record(), intercept=est.fit_intercept)
+    curvature = Curvature.of(rows, state.coordinates, intercept=est.fit_intercept)
     batch_size = batch_rows(est, rows)
     safe = automatic_rate(
         est,

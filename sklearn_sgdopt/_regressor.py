@@ -144,9 +144,11 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
 
     Notes
     -----
-    All state of the optimisation lives on the fitted estimator. `fit` with ``epochs=k`` and
-    ``tol=None`` therefore equals k calls of `partial_fit` on the same rows, shuffling included,
-    also with a pickle in between.
+    All state of the optimisation lives on the fitted estimator: `partial_fit` goes on exactly where the last
+    call ended, also with a pickle in between. With a float rate, or batches smaller than the data, `fit` with
+    ``epochs=k`` and ``tol=None`` equals k calls of `partial_fit` on the same rows, shuffling included, to the
+    last bit; for "gd" also with ``average`` True or False. (The automatic rate is careful in a stream, where
+    even a batch of all rows is but a sample.)
 
     References
     ----------
@@ -364,7 +366,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         rows = training.make_rows(X, y, weight)
         state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
         first = state.targets.mass == 0.0
-        training.observe(self, state, rows)
+        moments = training.moments_for(self, rows, epochs=epochs, stream=stream)
+        training.observe(self, state, rows, moments)
         self._place(state, rows, coef, intercept, first=first)
         tasks = self._tasks(state, X, y, weight, epochs=epochs, single=single)
         outcome = training.train(
@@ -373,6 +376,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             rows,
             epochs=epochs,
             stream=stream,
+            moments=moments,
             validation=None if held_out is None else training.make_rows(*held_out),
             observer=tasks,
             trace=trace,

@@ -12,8 +12,9 @@ ADAM_RATE = 0.02  # in standard deviations of y, for batches of one row
 ADAM_MOST = 0.07
 GD_STEP = 1.5
 NONSMOOTH_RESIDUAL = 0.5
-# What the largest eigenvalue is taken from. Fewer rows than features make it too large: safe.
-SAMPLED_VALUES, LEAST_ROWS, MOST_ROWS = 1 << 18, 512, 4096
+NONSMOOTH_ADAM = 0.25  # where iterates swing widely about a skewed minimum, their average is not it
+MOST_ROWS = 4096  # sampled for the largest eigenvalue
+WIDEST_MATRIX = 256  # features up to which it is bounded by powers of a matrix
 
 
 @dataclass
@@ -23,6 +24,8 @@ class Curvature:
     mean : L = 2 lambda_max(second moments of the rows, intercept included)
     largest : L_max = 2 max_i(weight_i (|x_i|^2 + 1) / mean weight), the same of a single row
     columns : 2 max_i(weight_i x_ij^2 / mean weight) of each feature, in the data's units
+    active : values that a row has in the mean, d for dense rows
+    sparse : whether rows came in CSR form
 
     Chunks are joined by their row-weighted mean of L, which bounds the L of all rows from above
     (the largest eigenvalue is convex), and by the largest of the others.
@@ -31,24 +34,41 @@ class Curvature:
     mean: float = 0.0
     largest: float = 0.0
     columns: np.ndarray | float = 0.0
+    active: float = 0.0
+    sparse: bool = False
     mass: float = 0.0
 
     @classmethod
-    def of(cls, rows: Any, coordinates: Any, *, intercept: bool) -> "Curvature":
-        """Measure the rows."""
+    def of(cls, rows: Any, coordinates: Any, *, intercept: bool, moments: Any = None) -> "Curvature":
+        """Measure the rows; the second ``moments`` of all of them give L exactly, else a sample does."""
         total, features = len(rows.y), rows.features
-        stride = max(1, total // int(np.clip(SAMPLED_VALUES // features, LEAST_ROWS, MOST_ROWS)))
-        slope, image, columns = np.empty((1, features)), np.empty((1, features + 1)), np.empty(features)
-        mean = kernels().largest_eigenvalue(rows, coordinates, float(intercept), stride, slope, image)
-        largest = kernels().largest_squares(rows, coordinates, float(intercept), columns)
-        return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, rows.mean_weight * total)
+        record = coordinates.record()
+        columns = np.empty(features)
+        largest = kernels().largest_squares(rows, record, float(intercept), columns)
+        sparse = rows.indptr.size > 0
+        if moments is not None:
+            mean = norm_bound(matrix_of_moments(moments, coordinates, intercept=intercept))
+        elif sparse or features > WIDEST_MATRIX:
+            stride = max(1, total // MOST_ROWS)
+            slope, image = np.empty((1, features)), np.empty((1, features + 1))
+            mean = kernels().largest_eigenvalue(rows, record, float(intercept), stride, slope, image)
+        else:
+            mean = norm_bound(sample_matrix(rows, coordinates, intercept=intercept))
+        active = rows.data.size / total if sparse else features
+        mass = rows.mean_weight * total
+        return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, active + intercept, sparse, mass)
 
     def merged(self, other: "Curvature") -> "Curvature":
         """Curvature bounds of both samples together."""
         mass = self.mass + other.mass
         mean = self.mean + other.mass / mass * (other.mean - self.mean)
         return Curvature(
-            mean, max(self.largest, other.largest), np.maximum(self.columns, other.columns), mass
+            mean,
+            max(self.largest, other.largest),
+            np.maximum(self.columns, other.columns),
+            max(self.active, other.active),
+            self.sparse or other.sparse,
+            mass,
         )
 
     def expected_smoothness(self, batch_size: int) -> float:
@@ -58,6 +78,44 @@ class Curvature:
         and improved rates", for m independent rows.
         """
         return self.largest / batch_size + (1.0 - 1.0 / batch_size) * self.mean
+
+
+def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
+    """Second moments (d + 1, d + 1) of the rows in the coordinates, a column of ones for the intercept."""
+    shift = np.append(moments.mean_x - coordinates.center, float(intercept))
+    matrix = np.outer(shift, shift)
+    matrix[:-1, :-1] += moments.covariance
+    return np.asarray(matrix * np.outer(coordinates.inverse_scale, coordinates.inverse_scale))
+
+
+def sample_matrix(rows: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
+    """Second moments of every so many rows in the coordinates, or where there are fewer their Gram matrix."""
+    stride = max(1, len(rows.y) // MOST_ROWS)
+    Z = np.empty((len(range(0, len(rows.y), stride)), rows.features + 1))
+    np.subtract(rows.X[::stride], coordinates.center, out=Z[:, :-1])
+    Z[:, -1] = intercept
+    Z *= coordinates.inverse_scale
+    mass = float(len(Z))
+    if rows.weight.size:
+        weight = rows.weight[::stride]
+        Z *= np.sqrt(weight)[:, None]
+        mass = max(float(weight.sum()), np.finfo(np.float64).tiny)
+    return (Z.T @ Z if Z.shape[1] <= len(Z) else Z @ Z.T) / mass
+
+
+def norm_bound(matrix: np.ndarray) -> float:
+    """Upper bound of the largest eigenvalue of a matrix like a covariance, within ``d ** (1 / 32)``.
+
+    The Schatten norm ``trace(A ** 32) ** (1 / 32)``, by five squarings: unlike power iteration it cannot
+    start on the wrong foot, and it is faster than eigenvalues for the small matrices of a stream.
+    """
+    size = float(np.trace(matrix))
+    if size == 0.0:
+        return 0.0
+    power = matrix / size
+    for _ in range(5):
+        power = power @ power
+    return float(size * np.trace(power) ** (1.0 / 32.0))
 
 
 def automatic_rate(
@@ -75,16 +133,17 @@ def automatic_rate(
       for the inertia, which damps itself there; the noise of a batch stays in the velocity for
       ``1 / (1 - eta)`` updates.
     - adam: ``0.02 sqrt(m)``, at most 0.07, standard deviations of y: the square-root scaling rule
-      of Malladi, Lyu, Panigrahi and Arora (2022).
+      of Malladi, Lyu, Panigrahi and Arora (2022). Its steps are of one length in each of the ``a``
+      features that a row has, so they move the predictions of a batch by up to
+      ``rate sqrt(a (L_b + L_max / m) / 2)``: that is kept to one standard deviation, for sparse rows
+      together with what follows by inertia.
 
     ``exact`` says that every batch holds all rows: then there is no noise. A loss without
     curvature gets the rate at which its steps are as long as those of squared error at residuals
     of half the spread of y.
     """
     if est.solver == "adam":
-        # In data units a step of one parameter moves predictions by up to the norm of a row.
-        norm = 1.0 if est.standardize else max(1.0, np.sqrt(0.5 * curvature.largest))
-        return np.asarray(min(ADAM_RATE * np.sqrt(batch_size), ADAM_MOST) / norm * spread)
+        return adam_rate(est, curvature, batch_size=batch_size, exact=exact) * spread
     shared, noise = curvature.mean, 0.0
     if not exact:
         shared *= 1.0 - 1.0 / batch_size
@@ -99,6 +158,19 @@ def automatic_rate(
     return np.full_like(spread, (GD_STEP if est.solver == "gd" else 1.0) / smoothness)
 
 
+def adam_rate(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -> float:
+    """Adam's automatic rate in standard deviations of y, see `automatic_rate`."""
+    share = 0.0 if exact else 1.0 / batch_size
+    row = (1.0 - share) * curvature.mean + share * curvature.largest
+    moved = np.sqrt(0.5 * curvature.active * row)
+    if curvature.sparse:  # what the coming batches lack moves on unchecked
+        moved /= 1.0 - est.beta_1
+    rate = min(ADAM_RATE * np.sqrt(batch_size), ADAM_MOST)
+    if est.loss not in SMOOTH_LOSSES:
+        rate *= NONSMOOTH_ADAM
+    return float(min(rate, 1.0 / max(moved, 1.0)))
+
+
 def automatic_epsilon(
     est: Any,
     curvature: Curvature,
@@ -107,6 +179,7 @@ def automatic_epsilon(
     *,
     batch_size: int,
     exact: bool,
+    spread: np.ndarray,
 ) -> np.ndarray:
     """Adam's epsilon (k, d + 1) under ``learning_rate="auto"``, in the coordinates of training.
 
@@ -120,4 +193,9 @@ def automatic_epsilon(
     if exact:
         noise[:] = 0.0
     steepest = np.maximum(curvature.mean / inertia, noise)
-    return np.asarray((rate[:, None] * steepest) ** 2)
+    size = (
+        rate
+        if est.loss in SMOOTH_LOSSES
+        else rate / np.where(spread > 0.0, 2.0 * NONSMOOTH_RESIDUAL * spread, 1.0)
+    )
+    return np.asarray((size[:, None] * steepest) ** 2)

@@ -53,7 +53,8 @@ def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()
-        arrays = (np.empty((0, 0), X.dtype), X.data, X.indices, X.indptr)
+        parts = (np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr))
+        arrays = (np.empty((0, 0), X.dtype), *parts)
     else:
         arrays = (X, np.empty(0, X.dtype), np.empty(0, np.int32), np.empty(0, np.int32))
     mean_weight = float(np.mean(weight)) if weight.size else 1.0
@@ -84,7 +85,19 @@ def feature_moments(rows: Any) -> RunningMoments:
     return RunningMoments(mean, variance, rows.mean_weight * len(rows.y))
 
 
-def observe(est: Any, state: OptimizerState, rows: Any) -> None:
+def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
+    """Second moments of the rows, where training is to run on them; else None."""
+    # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
+    # would amplify to full steps: second moments have it as an exact zero.
+    gd = est.solver == "gd"
+    exact = batch_rows(est, rows) == len(rows.y) and (gd or (est.standardize and not stream))
+    squares = est.loss == "squared_error" and not is_sparse(rows)
+    if exact and squares and moments_pay(len(rows.y), rows.features, epochs):
+        return second_moments(rows)
+    return None
+
+
+def observe(est: Any, state: OptimizerState, rows: Any, moments: Any) -> None:
     """Take the rows into the running statistics; move the state to the coordinates they give."""
     features = None
     if est.standardize:
@@ -100,7 +113,7 @@ def observe(est: Any, state: OptimizerState, rows: Any) -> None:
             Coordinates.standard(features, centered=centered, intercept=est.fit_intercept)
         )
     if est.learning_rate == "auto":
-        curvature = Curvature.of(rows, state.coordinates.record(), intercept=est.fit_intercept)
+        curvature = Curvature.of(rows, state.coordinates, intercept=est.fit_intercept, moments=moments)
         state.curvature = state.curvature.merged(curvature)
 
 
@@ -119,11 +132,19 @@ def make_rule(
     epsilon = np.full(state.theta.shape, float(est.epsilon))
     if est.learning_rate == "auto":
         exact = batch_size == total and not stream
-        rate = automatic_rate(est, state.curvature, batch_size=batch_size, exact=exact, spread=spread)
+        rated = batch_size if est.solver == "adam" else rated_batch(est, batch_size, stream=stream)
+        rate = automatic_rate(est, state.curvature, batch_size=rated, exact=exact, spread=spread)
         inverse = state.coordinates.inverse_scale
         if est.solver == "adam":
-            least = automatic_epsilon(est, state.curvature, inverse, rate, batch_size=batch_size, exact=exact)
-            epsilon = np.maximum(epsilon * np.where(spread > 0.0, spread**2, 1.0)[:, None], least)
+            whole = rated_batch(est, batch_size, stream=stream)
+            least = automatic_epsilon(
+                est, state.curvature, inverse, rate, batch_size=whole, exact=exact, spread=spread
+            )
+            # Gradients of a loss with kinks carry no unit of y.
+            unit = (
+                np.where(spread > 0.0, spread**2, 1.0) if est.loss in SMOOTH_LOSSES else np.ones_like(spread)
+            )
+            epsilon = np.maximum(epsilon * unit[:, None], least)
     else:
         rate = np.full(spread.shape, float(est.learning_rate))
     code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
@@ -173,7 +194,7 @@ def make_plan(
         floor, limit = reference_losses(est, state, rows, objective, stride=stride, stream=stream)
     return k.Plan(
         batch_size=batch_size,
-        short_batch_counts_less=automatic,
+        whole_batch=rated_batch(est, batch_size, stream=stream) if automatic else 0,
         fit_intercept=bool(est.fit_intercept),
         shuffle=bool(est.shuffle) and batch_size < total,
         averaging=averaging,
@@ -205,7 +226,8 @@ def reference_losses(
     reference = mean_loss(rows, coordinates, start, slope, objective, stride)
     state.reference_loss = max(state.reference_loss, floor, reference)
     rounding = 1e-16 * float(np.mean(state.targets.mean**2)) + np.finfo(np.float64).tiny
-    return floor, GROWTH * (state.reference_loss + rounding)
+    growth = GROWTH if "squared" in est.loss else np.sqrt(GROWTH)  # in residuals the same
+    return floor, growth * (state.reference_loss + rounding)
 
 
 Run = Callable[[np.ndarray, int], tuple[int, int, int]]
@@ -229,8 +251,7 @@ def make_run(
     rule: Any,
     plan: Any,
     *,
-    epochs: int,
-    stream: bool,
+    moments: Any,
     trace: np.ndarray,
 ) -> Run:
     """Return the function that runs epochs: it takes room for losses and the number of epochs made."""
@@ -241,12 +262,7 @@ def make_run(
     parameters = k.Parameters(*state.stack, slope, np.zeros_like(state.theta))
     saved = state.stack.copy()
     watch = np.array([np.inf, 0.0, float(state.t), 1.0])
-    # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
-    # would amplify to full steps: second moments have it as an exact zero.
-    squares = est.loss == "squared_error" and (est.solver == "gd" or est.standardize) and not is_sparse(rows)
-    exact = plan.batch_size == total and (est.solver == "gd" or not stream)
-    if exact and squares and moments_pay(total, features, epochs):
-        moments = second_moments(rows)
+    if moments is not None:
 
         def run_on_moments(losses: np.ndarray, done: int) -> tuple[int, int, int]:
             return k.train_on_moments(
@@ -275,6 +291,15 @@ def batch_rows(est: Any, rows: Any) -> int:
     return total if est.solver == "gd" else min(est.batch_size, total)
 
 
+def rated_batch(est: Any, batch_size: int, *, stream: bool) -> int:
+    """Rows of the batches that the automatic rate is made for; shorter ones count less in proportion.
+
+    In a stream these are the rows of a full batch, even where a chunk is shorter: a velocity made by few
+    rows would otherwise go on at the rate of many.
+    """
+    return int(est.batch_size) if stream and est.solver != "gd" else batch_size
+
+
 def train(
     est: Any,
     state: OptimizerState,
@@ -282,15 +307,17 @@ def train(
     *,
     epochs: int,
     stream: bool,
+    moments: Any = None,
     validation: Any = None,
     observer: Observer | None = None,
     trace: np.ndarray | None = None,
 ) -> Outcome:
     """Run up to ``epochs`` epochs over the rows, changing ``state`` in place.
 
-    ``stream`` says that the rows are one chunk of many; ``validation`` are rows whose loss is
-    recorded after each epoch. ``observer`` is called after each epoch and may stop the training.
-    ``trace`` (updates + 1, k, d + 1) takes the start and the iterates after the first updates made.
+    ``stream`` says that the rows are one chunk of many; ``moments`` are what `moments_for` gave.
+    ``validation`` are rows whose loss is recorded after each epoch. ``observer`` is called after each
+    epoch and may stop the training. ``trace`` (updates + 1, k, d + 1) takes the start and the iterates
+    after the first updates made.
     """
     trace = np.empty((0, *state.theta.shape)) if trace is None else trace
     trace[state.t : state.t + 1] = state.theta
@@ -301,7 +328,7 @@ def train(
     plan = make_plan(est, state, rows, objective, batch_size=batch_size, stream=stream)
     outcome = Outcome(rule.rate, plan.averaging)
     reported = state.average if plan.averaging else state.theta
-    run = make_run(est, state, rows, objective, rule, plan, epochs=epochs, stream=stream, trace=trace)
+    run = make_run(est, state, rows, objective, rule, plan, moments=moments, trace=trace)
     watchers: list[Observer] = []
     if validation is not None:
         watchers.append(Validation(est, state, validation, objective, reported, plan, stop=not stream))

@@ -375,8 +375,6 @@ def test_a_rate_that_is_too_high_is_stopped(solver, standardize, method):
     assert np.isfinite(losses).all()
     assert np.isfinite(model.coef_).all()
     assert np.isfinite(model.intercept_)
-    reached = np.mean((model.predict(X) - y) ** 2)
-    assert reached < 1e4 * y.var() or standardize is False
     # The rate that is called safe is.
     safe = float(re.search(r"safe rate for these rows is (\S+)\. ", message)[1])
     assert 0.0 < safe < rate
@@ -426,10 +424,10 @@ def test_new_coordinates_leave_the_functions_as_they_were(solver):
     model = GradientDescentRegressor(solver, random_state=0)
     state = stream(model, X, y, chunks(len(y), 50), passes=2)._state
     before = [state.coordinates.to_data_units(theta) for theta in (state.theta, state.average)]
-    scale = state.coordinates.scale
+    center = state.coordinates.center
     far = X * np.linspace(0.1, 10.0, 12) + 5.0
     observe(model, state, make_rows(far, y[:, None], None))
-    assert not np.any(state.coordinates.scale == scale)
+    assert not np.any(state.coordinates.center == center)
     for theta, (coef, intercept) in zip((state.theta, state.average), before, strict=True):
         assert_close(state.coordinates.to_data_units(theta)[0], coef, 1e-12)
         assert_close(state.coordinates.to_data_units(theta)[1], intercept, 1e-10)
