@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, penalty_strengths
@@ -14,6 +15,7 @@ GD_STEP = 1.5
 NONSMOOTH_RESIDUAL = 0.5
 NONSMOOTH_ADAM = 0.25  # where iterates swing widely about a skewed minimum, their average is not it
 MOST_ROWS = 4096  # sampled for the largest eigenvalue
+SAMPLED_AT_A_TIME = 512
 WIDEST_MATRIX = 256  # features up to which it is bounded by powers of a matrix
 
 
@@ -45,18 +47,18 @@ class Curvature:
         record = coordinates.record()
         columns = np.empty(features)
         largest = kernels().largest_squares(rows, record, float(intercept), columns)
-        sparse = rows.indptr.size > 0
+        is_sparse = bool(rows.indptr.size)
         if moments is not None:
             mean = norm_bound(matrix_of_moments(moments, coordinates, intercept=intercept))
-        elif sparse or features > WIDEST_MATRIX:
+        elif features > WIDEST_MATRIX:
             stride = max(1, total // MOST_ROWS)
             slope, image = np.empty((1, features)), np.empty((1, features + 1))
             mean = kernels().largest_eigenvalue(rows, record, float(intercept), stride, slope, image)
         else:
             mean = norm_bound(sample_matrix(rows, coordinates, intercept=intercept))
-        active = rows.data.size / total if sparse else features
+        active = rows.data.size / total if is_sparse else features
         mass = rows.mean_weight * total
-        return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, active + intercept, sparse, mass)
+        return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, active + intercept, is_sparse, mass)
 
     def merged(self, other: "Curvature") -> "Curvature":
         """Curvature bounds of both samples together."""
@@ -91,16 +93,25 @@ def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.
 def sample_matrix(rows: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
     """Second moments of every so many rows in the coordinates, or where there are fewer their Gram matrix."""
     stride = max(1, len(rows.y) // MOST_ROWS)
-    Z = np.empty((len(range(0, len(rows.y), stride)), rows.features + 1))
-    np.subtract(rows.X[::stride], coordinates.center, out=Z[:, :-1])
-    Z[:, -1] = intercept
-    Z *= coordinates.inverse_scale
-    mass = float(len(Z))
-    if rows.weight.size:
-        weight = rows.weight[::stride]
-        Z *= np.sqrt(weight)[:, None]
-        mass = max(float(weight.sum()), np.finfo(np.float64).tiny)
-    return (Z.T @ Z if Z.shape[1] <= len(Z) else Z @ Z.T) / mass
+    X, weight = rows.X, rows.weight[::stride]
+    if rows.indptr.size:
+        X = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(len(rows.y), rows.features))
+    X = X[::stride]
+    width = rows.features + 1
+    step = max(SAMPLED_AT_A_TIME, width)  # Gram matrices are of all rows at once
+    matrix: Any = 0.0
+    for start in range(0, X.shape[0], step):
+        block = X[start : start + step]
+        block = block.toarray() if rows.indptr.size else block
+        Z = np.empty((len(block), width))
+        np.subtract(block, coordinates.center, out=Z[:, :-1])
+        Z[:, -1] = intercept
+        Z *= coordinates.inverse_scale
+        if weight.size:
+            Z *= np.sqrt(weight[start : start + step, None])
+        matrix = matrix + (Z @ Z.T if X.shape[0] < width else Z.T @ Z)
+    mass = float(weight.sum()) if weight.size else float(X.shape[0])
+    return np.asarray(matrix / max(mass, np.finfo(np.float64).tiny))
 
 
 def norm_bound(matrix: np.ndarray) -> float:

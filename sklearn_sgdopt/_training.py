@@ -118,8 +118,12 @@ def observe(est: Any, state: OptimizerState, rows: Any, moments: Any) -> None:
 
 
 def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
-    """Return the scale of y that rates are in: its standard deviation, or a robust one for a robust loss."""
-    return state.targets.spread() if est.loss == "squared_error" else state.robust_spread
+    """Return the scale of y that rates are in: its standard deviation, or a robust one for a robust loss.
+
+    In plain coordinates the intercept starts at 0, and the way to the mean of y counts in.
+    """
+    spread = state.targets.spread() if est.loss == "squared_error" else state.robust_spread
+    return spread if est.standardize else np.hypot(spread, state.targets.mean)
 
 
 def make_rule(
