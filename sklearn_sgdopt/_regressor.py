@@ -9,7 +9,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sklearn_sgdopt import _training as training
 from sklearn_sgdopt._callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
+from sklearn_sgdopt._diagnosis import warn_of_divergence, warn_of_slow_convergence
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import best_constant, penalty_strengths
 from sklearn_sgdopt._optimizer_state import OptimizerState
@@ -25,7 +27,7 @@ from sklearn_sgdopt._validation import (
 # Found by benchmarks/defaults.py: enough for every data set tried, at twice the time of
 # StandardScaler and SGDRegressor at most. A "gd" epoch costs nothing that grows with the rows.
 GD_EPOCHS = 10_000
-LEAST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 100, 1000, 3000
+LEAST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 80, 1000, 3000
 
 
 class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -69,7 +71,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Share of l1 in "elasticnet".
     epochs : int or "auto", default="auto"
         Most passes over the data that `fit` makes. "auto" is 10,000 for "gd", whose epochs are
-        nearly free, and otherwise 100, or up to 1000 until there are 3000 updates.
+        nearly free, and otherwise 80, or up to 1000 until there are 3000 updates.
     batch_size : int, default=32
         Rows in an update; more than there are means all. "gd" always uses all.
     learning_rate : float or "auto", default="auto"
@@ -337,9 +339,6 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         trace: np.ndarray | None = None,
     ) -> Self:
         """Validate, take up the state, train, assign what was learned."""
-        from sklearn_sgdopt import _training as training
-        from sklearn_sgdopt._diagnosis import warn_of_divergence, warn_of_slow_convergence
-
         before: Any = getattr(self, "_state", None)
         accepted = check_parameters(self, () if before is None else before.accepted)
         if stream and self.schedule == "cosine":
@@ -361,7 +360,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         generator = before.generator if goes_on else make_generator(self.random_state)
         if held_out is None and self.early_stopping and not stream:
             X, y, weight, held_out = self._split(X, y, weight, generator)
-        epochs = 1 if stream else self._most_epochs(len(y))
+        epochs = 1 if stream else self._most_epochs(*X.shape)
 
         rows = training.make_rows(X, y, weight)
         state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
@@ -433,13 +432,14 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         weights = (None, None) if weight is None else (weight[train], weight[held])
         return X[train], y[train], weights[0], (X[held], y[held], weights[1])
 
-    def _most_epochs(self, rows: int) -> int:
+    def _most_epochs(self, rows: int, features: int) -> int:
         if self.epochs != "auto":
             return int(self.epochs)
         if self.solver == "gd":
             return GD_EPOCHS
-        updates = -(-rows // self.batch_size)
-        return int(np.clip(-(-ENOUGH_UPDATES // updates), LEAST_EPOCHS, MOST_EPOCHS))
+        batch_size = min(self.batch_size, rows)
+        epochs = int(np.clip(-(-ENOUGH_UPDATES // -(-rows // batch_size)), LEAST_EPOCHS, MOST_EPOCHS))
+        return max(epochs, training.earliest_stop(rows, features + 1, batch_size))
 
     def _place(self, state: OptimizerState, rows: Any, coef: Any, intercept: Any, *, first: bool) -> None:
         """Put the parameters where training starts."""

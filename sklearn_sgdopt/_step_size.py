@@ -9,8 +9,9 @@ from scipy import sparse
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, penalty_strengths
 
-ADAM_RATE = 0.02  # in standard deviations of y, for batches of one row
-ADAM_MOST = 0.07
+ADAM_RATE = 0.014  # in standard deviations of y, for batches of one row
+ADAM_MOST = 0.1
+ADAM_MOVE = 1.5  # standard deviations of y by which one update may move the predictions of a batch
 GD_STEP = 1.5
 NONSMOOTH_RESIDUAL = 0.5
 NONSMOOTH_ADAM = 0.25  # where iterates swing widely about a skewed minimum, their average is not it
@@ -143,11 +144,11 @@ def automatic_rate(
     - momentum: ``1 / (L_b + 2 L_max / ((1 - eta) m))``. Shared curvature needs no smaller steps
       for the inertia, which damps itself there; the noise of a batch stays in the velocity for
       ``1 / (1 - eta)`` updates.
-    - adam: ``0.02 sqrt(m)``, at most 0.07, standard deviations of y: the square-root scaling rule
+    - adam: ``0.014 sqrt(m)``, at most 0.1, standard deviations of y: the square-root scaling rule
       of Malladi, Lyu, Panigrahi and Arora (2022). Its steps are of one length in each of the ``a``
       features that a row has, so they move the predictions of a batch by up to
-      ``rate sqrt(a (L_b + L_max / m) / 2)``: that is kept to one standard deviation, for sparse rows
-      together with what follows by inertia.
+      ``rate sqrt(a (L_b + L_max / m) / 2)``: that is kept to 1.5 standard deviations, for sparse rows
+      to one together with what follows by inertia.
 
     ``exact`` says that every batch holds all rows: then there is no noise. A loss without
     curvature gets the rate at which its steps are as long as those of squared error at residuals
@@ -174,12 +175,12 @@ def adam_rate(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -
     share = 0.0 if exact else 1.0 / batch_size
     row = (1.0 - share) * curvature.mean + share * curvature.largest
     moved = np.sqrt(0.5 * curvature.active * row)
-    if curvature.sparse:  # what the coming batches lack moves on unchecked
-        moved /= 1.0 - est.beta_1
+    # What the coming batches of sparse rows lack moves on unchecked, by 1 / (1 - beta_1) such steps.
+    most = 1.0 - est.beta_1 if curvature.sparse else ADAM_MOVE
     rate = min(ADAM_RATE * np.sqrt(batch_size), ADAM_MOST)
     if est.loss not in SMOOTH_LOSSES:
         rate *= NONSMOOTH_ADAM
-    return float(min(rate, 1.0 / max(moved, 1.0)))
+    return float(min(rate, most / max(moved, most)))
 
 
 def automatic_epsilon(
