@@ -27,7 +27,7 @@ from sklearn_sgdopt._validation import (
 # Found by benchmarks/defaults.py: enough for every data set tried, at twice the time of
 # StandardScaler and SGDRegressor at most. A "gd" epoch costs nothing that grows with the rows.
 GD_EPOCHS = 10_000
-LEAST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 80, 1000, 3000
+LEAST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 120, 1000, 3000
 
 
 class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -71,7 +71,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Share of l1 in "elasticnet".
     epochs : int or "auto", default="auto"
         Most passes over the data that `fit` makes. "auto" is 10,000 for "gd", whose epochs are
-        nearly free, and otherwise 80, or up to 1000 until there are 3000 updates.
+        nearly free, and otherwise 120, or up to 1000 until there are 3000 updates.
     batch_size : int, default=32
         Rows in an update; more than there are means all. "gd" always uses all.
     learning_rate : float or "auto", default="auto"
