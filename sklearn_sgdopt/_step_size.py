@@ -177,7 +177,7 @@ def adam_rate(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -
     moved = np.sqrt(0.5 * curvature.active * row)
     # What the coming batches of sparse rows lack moves on unchecked, by 1 / (1 - beta_1) such steps.
     most = 1.0 - est.beta_1 if curvature.sparse else ADAM_MOVE
-    rate = min(ADAM_RATE * np.sqrt(batch_size), ADAM_MOST)
+    rate = ADAM_MOST if exact else min(ADAM_RATE * np.sqrt(batch_size), ADAM_MOST)
     if est.loss not in SMOOTH_LOSSES:
         rate *= NONSMOOTH_ADAM
     return float(min(rate, most / max(moved, most)))

@@ -30,7 +30,6 @@ def test_the_norm_of_nothing_is_zero():
     assert norm_bound(np.zeros((3, 3))) == 0.0
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize(("rows", "features"), [(300, 5), (20, 50), (100, 400), (9000, 3)])
@@ -52,7 +51,6 @@ def test_curvature_of_rows(rows, features, intercept, weighted):
     np.testing.assert_allclose(curvature.columns, 2.0 * columns.max(axis=0), rtol=1e-12)
 
 
-@pytest.mark.compiled
 def test_sparse_rows_have_the_curvature_of_dense_ones():
     X = np.random.default_rng(0).poisson(0.3, (500, 30)).astype(float)
     coordinates = Coordinates.plain(30)
@@ -65,6 +63,7 @@ def test_sparse_rows_have_the_curvature_of_dense_ones():
     np.testing.assert_array_equal(csr.columns, dense.columns)
 
 
+@pytest.mark.compiled
 def test_descent_does_not_start_on_the_wrong_foot():
     """The leading eigenvector of designs on a grid may be all but orthogonal to a power iteration's start."""
     height, turn = np.meshgrid(np.linspace(-1, 1, 24), np.linspace(0, 3, 24))
