@@ -92,7 +92,8 @@ def main() -> None:
                 print(f"{name},{solver},{size},{row(X, y, solver, batch_size, 0, options)}", flush=True)
             for passes in (1, 10):
                 result = row(X, y, solver, 32, passes, options)
-                print(f"{name} ({passes} x chunks of {CHUNK}),{solver},32,{result}", flush=True)
+                size = "chunk" if solver == "gd" else 32
+                print(f"{name} ({passes} x chunks of {CHUNK}),{solver},{size},{result}", flush=True)
 
 
 if __name__ == "__main__":
