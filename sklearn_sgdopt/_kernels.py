@@ -39,6 +39,7 @@ SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "
 
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 LEAST_POWER_ITERATIONS, MOST_POWER_ITERATIONS = 8, 40
+NEAR_ROWS = 8  # see `visit`
 TINY_SCALE = 1e-30  # below it, scalars that stand for d products are multiplied out
 TINY = np.finfo(np.float64).tiny
 EXHAUSTED, CONVERGED, DIVERGED = range(3)  # how a run of epochs ended
@@ -369,17 +370,21 @@ def shuffle_rows(order, generator):
 
 @jit
 def visit(rows, order, position):
-    """Return the row at ``position``, and ask for one of the next window.
+    """Return the row at ``position``, and ask for one that comes later.
 
     The next window is asked for block by block, in the order in which it lies in memory, so that the
-    requests run at the speed of a sequential read; it then waits in the second-level cache.
+    requests run at the speed of a sequential read; it then waits in the second-level cache. Rows so wide
+    that blocks are single rows are asked for a little ahead only: a window of them fills the cache.
     """
     if order.blocks.shape[0] == 0:
         return position
-    ahead = position + order.window_rows
+    single = order.block_shift == 0
+    ahead = position + (NEAR_ROWS if single else order.window_rows)
     if COMPILED and ahead < order.rows.shape[0]:
-        within = ahead & ((1 << order.block_shift) - 1)
-        coming = (order.blocks[ahead >> order.block_shift] << order.block_shift) + within
+        coming = order.rows[ahead]
+        if not single:
+            within = ahead & ((1 << order.block_shift) - 1)
+            coming = (order.blocks[ahead >> order.block_shift] << order.block_shift) + within
         if coming < order.rows.shape[0]:
             outputs = rows.y.shape[1]
             prefetch(rows.y, coming * outputs, outputs)
@@ -401,8 +406,10 @@ def row_product(rows, coordinates, i, slope, o):
         for j in range(rows.features):
             z += (rows.X[i, j] - coordinates.center[j]) * slope[o, j]
     else:
-        for q in range(rows.indptr[i], rows.indptr[i + 1]):
-            z += rows.data[q] * slope[o, rows.indices[q]]
+        first, last = rows.indptr[i], rows.indptr[i + 1]
+        data, indices = rows.data[first:last], rows.indices[first:last]
+        for q in range(data.shape[0]):
+            z += data[q] * slope[o, indices[q]]
     return z
 
 
@@ -413,8 +420,10 @@ def add_row(rows, coordinates, i, factor, target, o):
         for j in range(rows.features):
             target[o, j] += factor * (rows.X[i, j] - coordinates.center[j])
     else:
-        for q in range(rows.indptr[i], rows.indptr[i + 1]):
-            target[o, rows.indices[q]] += factor * rows.data[q]
+        first, last = rows.indptr[i], rows.indptr[i + 1]
+        data, indices = rows.data[first:last], rows.indices[first:last]
+        for q in range(data.shape[0]):
+            target[o, indices[q]] += factor * data[q]
 
 
 @jit
@@ -490,6 +499,9 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
     total, features = rows.y.shape[0], rows.features
     weighted = rows.weight.shape[0] > 0
     mean_scale = 1.0 / (rows.mean_weight * total * theta.shape[0])
+    plain = True
+    for j in range(features):
+        plain &= inverse[j] == 1.0
     loss = 0.0
     begin = t
     for o in range(theta.shape[0]):
@@ -526,11 +538,18 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             for position in range(start, stop):
                 i = order.rows[position] if plan.shuffle else position
                 g = step * pull[position - start] / scale
-                for q in range(rows.indptr[i], rows.indptr[i + 1]):
-                    j = rows.indices[q]
-                    change = g * rows.data[q] * inverse[j] * inverse[j]
-                    S[o, j] -= change
-                    U[o, j] += new / past * change
+                first, last = rows.indptr[i], rows.indptr[i + 1]
+                data, indices = rows.data[first:last], rows.indices[first:last]
+                if plain and not plan.averaging:  # one array to touch, not three
+                    for q in range(data.shape[0]):
+                        S[o, indices[q]] -= g * data[q]
+                else:
+                    back = new / past
+                    for q in range(data.shape[0]):
+                        j = indices[q]
+                        change = g * data[q] * inverse[j] * inverse[j]
+                        S[o, j] -= change
+                        U[o, j] += back * change
             if plan.fit_intercept:
                 theta[o, features] -= step * push
             if plan.averaging:

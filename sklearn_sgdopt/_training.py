@@ -53,10 +53,12 @@ def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
         if not X.has_canonical_format:
             X = X.copy()
             X.sum_duplicates()
-        parts = (np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr))
-        arrays = (np.empty((0, 0), X.dtype), *parts)
+        data, indices, indptr = (np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr))
+        # Unsigned, so that a compiled loop need not ask whether an index counts from the end.
+        indices = indices.view(np.uint32 if indices.itemsize == 4 else np.uint64)
+        arrays = (np.empty((0, 0), X.dtype), data, indices, indptr)
     else:
-        arrays = (X, np.empty(0, X.dtype), np.empty(0, np.int32), np.empty(0, np.int32))
+        arrays = (X, np.empty(0, X.dtype), np.empty(0, np.uint32), np.empty(0, np.int32))
     mean_weight = float(np.mean(weight)) if weight.size else 1.0
     return kernels().Rows(
         *(_read_only(a) for a in arrays), X.shape[1], _read_only(y), _read_only(weight), mean_weight
