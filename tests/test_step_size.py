@@ -30,6 +30,7 @@ def test_the_norm_of_nothing_is_zero():
     assert norm_bound(np.zeros((3, 3))) == 0.0
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize(("rows", "features"), [(300, 5), (20, 50), (100, 400), (9000, 3)])
