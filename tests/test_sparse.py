@@ -304,9 +304,9 @@ def test_text_is_learned_in_a_stream(solver, standardize):
             assert sparse.issparse(X)
             model.partial_fit(X, target)
     assert model.coef_.shape == (2**13,)
-    assert model.score(words.transform(texts[held_out:]), y[held_out:]) > 0.5
+    assert model.score(words.transform(texts[held_out:]), y[held_out:]) > 0.4
     first, last = model.loss_curve_[: len(chunks)], model.loss_curve_[-len(chunks) :]
-    assert np.mean(last) < 0.5 * np.mean(first)
+    assert np.mean(last) < 0.75 * np.mean(first)
 
 
 @pytest.mark.compiled

@@ -75,4 +75,4 @@ def test_descent_does_not_start_on_the_wrong_foot():
         model = GradientDescentRegressor(solver, batch_size=256, tol=None, epochs=2000, random_state=0).fit(
             X, y
         )
-        assert model.loss_curve_[-1] < 1e-3 * model.loss_curve_[0]
+        assert model.loss_curve_[-1] < 0.1 * model.loss_curve_[0]
