@@ -74,14 +74,6 @@ class Curvature:
             mass,
         )
 
-    def expected_smoothness(self, batch_size: int) -> float:
-        """Smoothness of batches of m rows: ``L_max / m + (1 - 1 / m) L``.
-
-        Gower, Loizou, Qian, Sailanbayev, Shulgin and Richtarik (2019), "SGD: general analysis
-        and improved rates", for m independent rows.
-        """
-        return self.largest / batch_size + (1.0 - 1.0 / batch_size) * self.mean
-
 
 def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
     """Second moments (d + 1, d + 1) of the rows in the coordinates, a column of ones for the intercept."""
@@ -140,7 +132,9 @@ def automatic_rate(
 
     - gd: ``1.5 / L``, in a stream with chunks of m rows ``1.5 / (L_b + 2 L_max / m)``: shorter than the
       ``2 / L`` at which descent stops, and faster than 1 / L along all but the steepest directions
-    - sgd: ``1 / (L_b + 2 L_max / m)``, between 1 and 2 over the expected smoothness
+    - sgd: ``1 / (L_b + 2 L_max / m)``, between 1/2 and 1 over the expected smoothness ``L_b + L_max / m``
+      (Gower, Loizou, Qian, Sailanbayev, Shulgin and Richtarik 2019, "SGD: general analysis and improved
+      rates")
     - momentum: ``1 / (L_b + 2 L_max / ((1 - eta) m))``. Shared curvature needs no smaller steps
       for the inertia, which damps itself there; the noise of a batch stays in the velocity for
       ``1 / (1 - eta)`` updates.

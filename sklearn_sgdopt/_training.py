@@ -177,7 +177,7 @@ def reports_average(est: Any, *, stream: bool) -> bool:
 def earliest_stop(rows: int, width: int, batch_size: int) -> int:
     """Epochs before which averages are too young to be judged.
 
-    The variance of a polynomial-decay average after N rows is about ``4.8 width / N`` of the
+    The variance of a polynomial-decay average after N rows is about ``2.8 width / N`` of the
     residual variance; a full batch has none, and needs only the updates.
     """
     updates = -(-MIN_UPDATES // -(-rows // batch_size))
