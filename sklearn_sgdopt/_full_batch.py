@@ -33,8 +33,7 @@ def second_moments(rows: Any) -> Any:
     """
     X, y, weight, mean_weight = rows.X, rows.y, rows.weight, rows.mean_weight
     total, features = X.shape
-    mean_x = RunningMoments.of(X, weight).mean
-    mean_y = np.average(y, axis=0, weights=weight if weight.size else None)
+    mean_x, mean_y = RunningMoments.of(X, weight).mean, RunningMoments.of(y, weight).mean
     covariance = np.zeros((features, features))
     cross = np.zeros((y.shape[1], features))
     variance_y = np.zeros(y.shape[1])
@@ -48,6 +47,6 @@ def second_moments(rows: Any) -> Any:
             y_block *= root
         covariance += x_block.T @ x_block
         cross += y_block.T @ x_block
-        variance_y += np.einsum("ij,ij->j", y_block, y_block)
+        variance_y += (y_block * y_block).sum(axis=0)
     mass = total * mean_weight
     return kernels().Moments(mean_x, mean_y, covariance / mass, cross / mass, variance_y / mass)

@@ -39,9 +39,13 @@ SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "
 
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 LEAST_POWER_ITERATIONS, MOST_POWER_ITERATIONS = 8, 40
-NEAR_ROWS = 8  # see `visit`
+NEAR_ROWS = 8  # see `prefetch_ahead`
 TINY_SCALE = 1e-30  # below it, scalars that stand for d products are multiplied out
-TINY = np.finfo(np.float64).tiny
+TINY, EPS = np.finfo(np.float64).tiny, np.finfo(np.float64).eps
+# The constants of SplitMix64, see `uniform`.
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
 EXHAUSTED, CONVERGED, DIVERGED = range(3)  # how a run of epochs ended
 
 
@@ -147,11 +151,13 @@ class Moments(NamedTuple):
 class Order(NamedTuple):
     """The order in which rows are visited, see `shuffle_rows`; empty arrays for the order they have.
 
-    Blocks hold ``2 ** block_shift`` rows: a shift takes a tenth of the time of a division.
+    Blocks hold ``2 ** block_shift`` rows: a shift takes a tenth of the time of a division. ``random`` is
+    the state of the random numbers, which goes on from epoch to epoch.
     """
 
     rows: np.ndarray
     blocks: np.ndarray
+    random: np.ndarray
     block_shift: int
     window_rows: int
 
@@ -333,14 +339,25 @@ def _prefetch(context, array, index):
 @jit
 def prefetch(array, start, size):
     """Ask for elements ``start`` to ``start + size`` of the flattened array, a 64-byte line at a time."""
-    step = 64 // array.itemsize
-    for j in range(0, size, step):
-        _prefetch(array, start + j)
-    _prefetch(array, start + size - 1)
+    if COMPILED and size > 0:
+        for j in range(0, size, 64 // array.itemsize):
+            _prefetch(array, start + j)
+        _prefetch(array, start + size - 1)
 
 
 @jit
-def shuffle_rows(order, generator):
+def uniform(state):
+    """Return a random number in [0, 1) with 53 bits, by SplitMix64 (Steele, Lea and Flood 2014)."""
+    state[0] += GOLDEN
+    z = state[0]
+    z = (z ^ (z >> SHIFTS[0])) * MULTIPLIERS[0]
+    z = (z ^ (z >> SHIFTS[1])) * MULTIPLIERS[1]
+    z ^= z >> SHIFTS[2]
+    return np.float64(z >> SHIFTS[3]) * 2.0**-53
+
+
+@jit
+def shuffle_rows(order):
     """Fill ``order.rows`` with a random permutation that keeps locality.
 
     Blocks of neighbouring rows are put in uniformly random order (Fisher and Yates); the rows of each
@@ -352,7 +369,7 @@ def shuffle_rows(order, generator):
     for i in range(blocks.shape[0]):
         blocks[i] = i
     for i in range(blocks.shape[0] - 1, 0, -1):
-        j = int(generator.random() * (i + 1))
+        j = int(uniform(order.random) * (i + 1))
         blocks[i], blocks[j] = blocks[j], blocks[i]
     end = 0
     window_start = 0
@@ -362,40 +379,59 @@ def shuffle_rows(order, generator):
             rows[end] = i
             end += 1
         if end - window_start >= order.window_rows or position + 1 == blocks.shape[0]:
-            for i in range(end - 1, window_start, -1):
-                j = window_start + int(generator.random() * (i - window_start + 1))
-                rows[i], rows[j] = rows[j], rows[i]
+            i = end - 1
+            while i > window_start:
+                # A draw has 53 random bits: what one swap leaves of them is enough for three more.
+                draw = uniform(order.random)
+                last = max(i - 4, window_start)
+                while i > last:
+                    draw *= i - window_start + 1
+                    j = int(draw)
+                    draw -= j
+                    rows[i], rows[window_start + j] = rows[window_start + j], rows[i]
+                    i -= 1
             window_start = end
 
 
 @jit
-def visit(rows, order, position):
-    """Return the row at ``position``, and ask for one that comes later.
+def prefetch_rows(rows, first, count):
+    """Ask for ``count`` neighbouring rows."""
+    outputs = rows.y.shape[1]
+    prefetch(rows.y, first * outputs, count * outputs)
+    if rows.indptr.shape[0] == 0:
+        prefetch(rows.X, first * rows.features, count * rows.features)
+    else:
+        start, size = rows.indptr[first], rows.indptr[first + count] - rows.indptr[first]
+        prefetch(rows.data, start, size)
+        prefetch(rows.indices, start, size)
 
-    The next window is asked for block by block, in the order in which it lies in memory, so that the
-    requests run at the speed of a sequential read; it then waits in the second-level cache. Rows so wide
-    that blocks are single rows are asked for a little ahead only: a window of them fills the cache.
+
+@jit
+def prefetch_ahead(rows, order, position, count):
+    """Ask for the rows that come a window after those at ``position`` to ``position + count``.
+
+    They are asked for block by block, in the order in which they lie in memory, so that the requests run
+    at the speed of a sequential read; the window then waits in the second-level cache. Rows so wide that
+    blocks are single rows are asked for a little ahead only: a window of them fills the cache.
     """
-    if order.blocks.shape[0] == 0:
-        return position
-    single = order.block_shift == 0
-    ahead = position + (NEAR_ROWS if single else order.window_rows)
-    if COMPILED and ahead < order.rows.shape[0]:
-        coming = order.rows[ahead]
-        if not single:
-            within = ahead & ((1 << order.block_shift) - 1)
-            coming = (order.blocks[ahead >> order.block_shift] << order.block_shift) + within
-        if coming < order.rows.shape[0]:
-            outputs = rows.y.shape[1]
-            prefetch(rows.y, coming * outputs, outputs)
-            if rows.indptr.shape[0] == 0:
-                prefetch(rows.X, coming * rows.features, rows.features)
-            else:
-                first, size = rows.indptr[coming], rows.indptr[coming + 1] - rows.indptr[coming]
-                if size > 0:
-                    prefetch(rows.data, first, size)
-                    prefetch(rows.indices, first, size)
-    return order.rows[position]
+    total, blocks = order.rows.shape[0], order.blocks.shape[0]
+    if blocks == 0:
+        return
+    if order.block_shift == 0:
+        for ahead in range(position + NEAR_ROWS, min(position + NEAR_ROWS + count, total)):
+            prefetch_rows(rows, order.rows[ahead], 1)
+        return
+    block_rows = 1 << order.block_shift
+    ahead = position + order.window_rows + block_rows - 1  # the blocks that begin there or later
+    for block in range(ahead >> order.block_shift, min((ahead + count) >> order.block_shift, blocks)):
+        first = order.blocks[block] << order.block_shift
+        prefetch_rows(rows, first, min(block_rows, total - first))
+
+
+@jit
+def row_at(order, position):
+    """Return the row that is visited at ``position``."""
+    return position if order.rows.shape[0] == 0 else order.rows[position]
 
 
 @jit
@@ -427,6 +463,47 @@ def add_row(rows, coordinates, i, factor, target, o):
 
 
 @jit
+def weighted_loss(rows, objective, i, o, prediction):
+    """Loss of row i, output o, and its derivative in the prediction, both times the weight."""
+    s = rows.weight[i] if rows.weight.shape[0] > 0 else 1.0
+    value, g = point_loss(objective.loss, prediction - rows.y[i, o], objective.delta[o], objective.quantile)
+    return s * value, s * g
+
+
+@jit
+def accumulate_four(rows, coordinates, parameters, objective, order, position):
+    """Add the gradients of four dense rows; return their loss.
+
+    Four independent sums hide the latency of additions, and the gradient is loaded and stored once
+    for four rows.
+    """
+    theta, center, features = parameters.theta, coordinates.center, rows.features
+    i_0, i_1 = row_at(order, position), row_at(order, position + 1)
+    i_2, i_3 = row_at(order, position + 2), row_at(order, position + 3)
+    x_0, x_1, x_2, x_3 = rows.X[i_0], rows.X[i_1], rows.X[i_2], rows.X[i_3]
+    loss = 0.0
+    for o in range(theta.shape[0]):
+        slope, gradient = parameters.slope[o], parameters.gradient[o]
+        z_0 = z_1 = z_2 = z_3 = theta[o, features]
+        for j in range(features):
+            z_0 += (x_0[j] - center[j]) * slope[j]
+            z_1 += (x_1[j] - center[j]) * slope[j]
+            z_2 += (x_2[j] - center[j]) * slope[j]
+            z_3 += (x_3[j] - center[j]) * slope[j]
+        loss_0, g_0 = weighted_loss(rows, objective, i_0, o, z_0)
+        loss_1, g_1 = weighted_loss(rows, objective, i_1, o, z_1)
+        loss_2, g_2 = weighted_loss(rows, objective, i_2, o, z_2)
+        loss_3, g_3 = weighted_loss(rows, objective, i_3, o, z_3)
+        loss += (loss_0 + loss_1) + (loss_2 + loss_3)
+        for j in range(features):
+            c = center[j]
+            first, second = g_0 * (x_0[j] - c) + g_1 * (x_1[j] - c), g_2 * (x_2[j] - c) + g_3 * (x_3[j] - c)
+            gradient[j] += first + second
+        gradient[features] += (g_0 + g_1) + (g_2 + g_3)
+    return loss
+
+
+@jit
 def accumulate(rows, coordinates, parameters, objective, order, start, stop):
     """Add the gradients of rows ``order[start:stop]`` to ``parameters.gradient``; return their loss.
 
@@ -434,23 +511,23 @@ def accumulate(rows, coordinates, parameters, objective, order, start, stop):
     while it is in the nearest cache.
     """
     theta, slope, gradient = parameters.theta, parameters.slope, parameters.gradient
-    weighted = rows.weight.shape[0] > 0
     loss = 0.0
-    for position in range(start, stop):
-        i = visit(rows, order, position)
-        s = rows.weight[i] if weighted else 1.0
+    position = start
+    if rows.indptr.shape[0] == 0:
+        while position + 4 <= stop:
+            prefetch_ahead(rows, order, position, 4)
+            loss += accumulate_four(rows, coordinates, parameters, objective, order, position)
+            position += 4
+    while position < stop:
+        prefetch_ahead(rows, order, position, 1)
+        i = row_at(order, position)
         for o in range(theta.shape[0]):
-            z = row_product(rows, coordinates, i, slope, o)
-            value, g = point_loss(
-                objective.loss,
-                z + theta[o, rows.features] - rows.y[i, o],
-                objective.delta[o],
-                objective.quantile,
-            )
-            loss += s * value
-            g *= s
+            z = row_product(rows, coordinates, i, slope, o) + theta[o, rows.features]
+            value, g = weighted_loss(rows, objective, i, o, z)
+            loss += value
             add_row(rows, coordinates, i, g, gradient, o)
             gradient[o, rows.features] += g
+        position += 1
     return loss
 
 
@@ -468,9 +545,8 @@ def mean_loss(rows, coordinates, theta, slope, objective, stride):
         s = rows.weight[i] if weighted else 1.0
         mass += s
         for o in range(outputs):
-            residual = row_product(rows, coordinates, i, slope, o) + theta[o, width - 1] - rows.y[i, o]
-            value, _ = point_loss(objective.loss, residual, objective.delta[o], objective.quantile)
-            loss += s * value
+            prediction = row_product(rows, coordinates, i, slope, o) + theta[o, width - 1]
+            loss += weighted_loss(rows, objective, i, o, prediction)[0]
     return loss / (mass * outputs) if mass > 0.0 else 0.0
 
 
@@ -497,7 +573,6 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
     theta, average, S, U = parameters.theta, parameters.average, parameters.slope, parameters.gradient
     inverse = coordinates.inverse_scale
     total, features = rows.y.shape[0], rows.features
-    weighted = rows.weight.shape[0] > 0
     mean_scale = 1.0 / (rows.mean_weight * total * theta.shape[0])
     plain = True
     for j in range(features):
@@ -514,15 +589,13 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             stop = min(start + plan.batch_size, total)
             push = 0.0
             for position in range(start, stop):
-                i = visit(rows, order, position)
-                s = rows.weight[i] if weighted else 1.0
+                prefetch_ahead(rows, order, position, 1)
+                i = row_at(order, position)
                 z = scale * row_product(rows, coordinates, i, S, o) + theta[o, features]
-                value, g = point_loss(
-                    objective.loss, z - rows.y[i, o], objective.delta[o], objective.quantile
-                )
-                loss += s * value
-                pull[position - start] = s * g
-                push += s * g
+                value, g = weighted_loss(rows, objective, i, o, z)
+                loss += value
+                pull[position - start] = g
+                push += g
             if not loss * mean_scale <= plan.loss_limit:
                 return loss * mean_scale, t
             t += 1
@@ -536,7 +609,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
                 scale, new, past = 1.0, 0.0, 1.0
             step = rate / ((stop - start) * rows.mean_weight)
             for position in range(start, stop):
-                i = order.rows[position] if plan.shuffle else position
+                i = row_at(order, position)
                 g = step * pull[position - start] / scale
                 first, last = rows.indptr[i], rows.indptr[i + 1]
                 data, indices = rows.data[first:last], rows.indices[first:last]
@@ -576,7 +649,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
 
 
 @jit
-def epoch(rows, coordinates, parameters, objective, rule, plan, order, generator, pull, t, trace):
+def epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace):
     """One pass over the rows in batches. Returns the mean loss seen and the update count.
 
     The pass is left as soon as its mean loss is known to exceed ``plan.loss_limit``.
@@ -584,7 +657,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, generator
     total = rows.y.shape[0]
     outputs, width = parameters.theta.shape
     if plan.shuffle:
-        shuffle_rows(order, generator)
+        shuffle_rows(order)
     if pull.shape[0] > 0:
         return sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace)
     scale = 1.0 / (rows.mean_weight * total * outputs)
@@ -671,7 +744,6 @@ def train(
     rule,
     plan,
     order,
-    generator,
     pull,
     t,
     losses,
@@ -689,7 +761,7 @@ def train(
     for index in range(losses.shape[0]):
         copy_parameters(stack, saved)
         losses[index], after = epoch(
-            rows, coordinates, parameters, objective, rule, plan, order, generator, pull, t, trace
+            rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace
         )
         if not losses[index] <= plan.loss_limit:
             copy_parameters(saved, stack)
@@ -777,11 +849,20 @@ def train_on_moments(
 
 
 @jit
+def merge_moments(mean, variance, share, other_mean, other_variance):
+    """Take in the moments of other rows, which make up ``share`` of all (Chan, Golub and LeVeque 1983)."""
+    for j in range(mean.shape[0]):
+        gap = other_mean[j] - mean[j]
+        variance[j] += share * (other_variance[j] - variance[j] + (1.0 - share) * gap * gap)
+        mean[j] += share * gap
+
+
+@jit
 def column_moments(X, weight, mean, variance, block_mean, block_variance):
     """Weighted mean and variance of each column into ``mean`` and ``variance``; returns the mass.
 
     Blocks are small enough to be read twice from cache: their mean, then squares about it, then
-    merged (Chan, Golub and LeVeque 1983). Means a million times the spread cost no digits.
+    merged. Means a million times the spread cost no digits.
     """
     total, features = X.shape
     weighted = weight.shape[0] > 0
@@ -808,13 +889,40 @@ def column_moments(X, weight, mean, variance, block_mean, block_variance):
             for j in range(features):
                 gap = X[i, j] - block_mean[j]
                 block_variance[j] += s * gap * gap
-        mass += block_mass
-        share = block_mass / mass
         for j in range(features):
-            gap = block_mean[j] - mean[j]
-            variance[j] += share * (block_variance[j] / block_mass - variance[j] + (1.0 - share) * gap * gap)
-            mean[j] += share * gap
+            block_variance[j] /= block_mass
+        mass += block_mass
+        merge_moments(mean, variance, block_mass / mass, block_mean, block_variance)
     return mass
+
+
+@jit
+def spreads(mean, variance, deviation):
+    """Fill in standard deviations; 0 where the variance is no more than rounding of the mean."""
+    for j in range(mean.shape[0]):
+        deviation[j] = np.sqrt(variance[j])
+        if not deviation[j] > 16.0 * EPS * abs(mean[j]):
+            deviation[j] = 0.0
+
+
+@jit
+def change_coordinates(stack, old, new):
+    """Express parameters in ``new`` coordinates; the functions that they compute stay the same.
+
+    Iterates, the first and the last array of ``stack``, transform as vectors, the moments between them as
+    the gradients that they average.
+    """
+    for o in range(stack.shape[1]):
+        for j in range(old.center.shape[0]):
+            before, after = old.inverse_scale[j], new.inverse_scale[j]
+            for row in (0, 3):
+                coefficient = stack[row, o, j] * before
+                if before != after:
+                    stack[row, o, j] = coefficient / after if after > 0.0 else 0.0
+                stack[row, o, -1] += coefficient * (new.center[j] - old.center[j])
+            ratio = after / before if before > 0.0 else 1.0
+            stack[1, o, j] *= ratio
+            stack[2, o, j] *= ratio * ratio
 
 
 @jit

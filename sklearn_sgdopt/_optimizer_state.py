@@ -5,25 +5,28 @@ from typing import Any
 
 import numpy as np
 
+from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._standardize import Coordinates, RunningMoments
 from sklearn_sgdopt._step_size import Curvature
 
 
 @dataclass
 class OptimizerState:
-    """Parameters, moments, averages, counters, statistics and the random generator.
+    """Parameters, moments, averages, counters, statistics and random numbers.
 
     ``stack`` holds four arrays (k, d + 1), intercept last, in ``coordinates``: the iterate, the
     first moment (momentum's velocity), the second moment and the averaged iterate.
 
-    ``robust_spread`` is that of the first targets seen, where the loss asks for it. ``reference_loss`` is
-    the largest loss of a model that knows nothing, by which divergence is told. ``rate_factor``,
-    ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule. ``accepted`` are the
-    values of the parameters that passed their checks.
+    ``generator`` splits rows off, and seeds ``random``: the state of the random numbers that shuffle rows
+    in the compiled loops. ``robust_spread`` is that of the first targets seen, where the loss asks for it.
+    ``reference_loss`` is the largest loss of a model that knows nothing, by which divergence is told.
+    ``rate_factor``, ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule. ``accepted``
+    are the values of the parameters that passed their checks.
     """
 
     stack: np.ndarray
     generator: np.random.Generator
+    random: np.ndarray
     coordinates: Coordinates
     features: RunningMoments
     targets: RunningMoments
@@ -43,6 +46,7 @@ class OptimizerState:
         return cls(
             stack=np.zeros((4, outputs, features + 1)),
             generator=generator,
+            random=generator.integers(2**64, size=1, dtype=np.uint64),
             coordinates=Coordinates.plain(features),
             features=RunningMoments.empty(features),
             targets=RunningMoments.empty(outputs),
@@ -67,21 +71,6 @@ class OptimizerState:
         self.stack[0] = self.stack[3] = theta
 
     def change_coordinates(self, new: Coordinates) -> None:
-        """Express everything in ``new`` coordinates; the functions that are computed stay the same.
-
-        Iterates transform as vectors, moments as the gradients that they average.
-        """
-        old = self.coordinates
-        if np.array_equal(old.center, new.center) and np.array_equal(old.inverse_scale, new.inverse_scale):
-            return
-        for row in (0, 3):
-            self.stack[row] = new.from_data_units(*old.to_data_units(self.stack[row]))
-        ratio = np.divide(
-            new.inverse_scale,
-            old.inverse_scale,
-            out=np.ones_like(old.inverse_scale),
-            where=old.inverse_scale > 0.0,
-        )
-        self.stack[1] *= ratio
-        self.stack[2] *= ratio * ratio
+        """Express everything in ``new`` coordinates; the functions that are computed stay the same."""
+        kernels().change_coordinates(self.stack, self.coordinates.record(), new.record())
         self.coordinates = new

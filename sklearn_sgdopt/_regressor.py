@@ -366,7 +366,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
         first = state.targets.mass == 0.0
         moments = training.moments_for(self, rows, epochs=epochs, stream=stream)
-        training.observe(self, state, rows, moments)
+        training.observe(self, state, rows, moments, stream=stream)
         self._place(state, rows, coef, intercept, first=first)
         tasks = self._tasks(state, X, y, weight, epochs=epochs, single=single)
         outcome = training.train(
@@ -472,7 +472,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         """Return the coefficients and the intercept reported in ``state``."""
         theta = state.reported(sparse=penalty_strengths(self)[0] > 0.0)
         coef, intercept = state.coordinates.to_data_units(theta)
-        coef, intercept = coef.astype(dtype), intercept.astype(dtype)
+        coef, intercept = coef.astype(dtype, copy=False), intercept.astype(dtype, copy=False)
         return {"coef_": coef[0] if single else coef, "intercept_": intercept[0] if single else intercept}
 
     def _publish(

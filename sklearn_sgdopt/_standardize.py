@@ -28,25 +28,22 @@ class RunningMoments:
     @classmethod
     def of(cls, values: np.ndarray, weight: np.ndarray) -> "RunningMoments":
         """Moments of the rows of ``values`` (n, columns); an empty ``weight`` means all ones."""
-        moments = cls.empty(values.shape[1])
-        work = np.empty((2, values.shape[1]))
-        moments.mass = kernels().column_moments(values, weight, moments.mean, moments.variance, *work)
-        return moments
+        mean, variance, *work = np.empty((4, values.shape[1]))
+        mass = kernels().column_moments(values, weight, mean, variance, *work)
+        return cls(mean, variance, mass)
 
     def merged(self, other: "RunningMoments") -> "RunningMoments":
-        """Moments of both samples together (Chan, Golub and LeVeque 1983)."""
+        """Moments of both samples together."""
         mass = self.mass + other.mass
-        share = other.mass / mass
-        gap = other.mean - self.mean
-        mean = self.mean + share * gap
-        variance = self.variance + share * (other.variance - self.variance + (1.0 - share) * gap * gap)
+        mean, variance = self.mean.copy(), self.variance.copy()
+        kernels().merge_moments(mean, variance, other.mass / mass, other.mean, other.variance)
         return RunningMoments(mean, variance, mass)
 
     def spread(self) -> np.ndarray:
         """Return the standard deviation; 0 where the variance is no more than rounding of the mean."""
-        rounding = 16.0 * np.finfo(np.float64).eps * np.abs(self.mean)
-        deviation = np.sqrt(self.variance)
-        return np.where(deviation > rounding, deviation, 0.0)
+        deviation = np.empty_like(self.mean)
+        kernels().spreads(self.mean, self.variance, deviation)
+        return deviation
 
 
 class Coordinates(NamedTuple):
@@ -74,9 +71,10 @@ class Coordinates(NamedTuple):
         scale = moments.spread()
         if not intercept:
             scale = np.hypot(scale, moments.mean)
-        inverse = np.ones(len(scale) + 1)
-        inverse[:-1] = _reciprocal(scale)
-        return cls(moments.mean.copy() if centered else np.zeros_like(scale), inverse)
+        inverse = np.zeros(len(scale) + 1)
+        np.divide(1.0, scale, out=inverse[:-1], where=scale > 0.0)
+        inverse[-1] = 1.0
+        return cls(moments.mean if centered else np.zeros_like(scale), inverse)
 
     def record(self) -> Any:
         """Return the coordinates as the compiled loops take them."""

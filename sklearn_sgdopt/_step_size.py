@@ -42,12 +42,18 @@ class Curvature:
     mass: float = 0.0
 
     @classmethod
-    def of(cls, rows: Any, coordinates: Any, *, intercept: bool, moments: Any = None) -> "Curvature":
-        """Measure the rows; the second ``moments`` of all of them give L exactly, else a sample does."""
+    def of(
+        cls, rows: Any, coordinates: Any, *, intercept: bool, moments: Any = None, single: bool = True
+    ) -> "Curvature":
+        """Measure the rows; the second ``moments`` of all of them give L exactly, else a sample does.
+
+        Without ``single`` the curvature of single rows, which batches of all rows do not meet, is left at 0.
+        """
         total, features = len(rows.y), rows.features
         record = coordinates.record()
-        columns = np.empty(features)
-        largest = kernels().largest_squares(rows, record, float(intercept), columns)
+        columns, largest = np.zeros(features), 0.0
+        if single:
+            largest = kernels().largest_squares(rows, record, float(intercept), columns)
         is_sparse = bool(rows.indptr.size)
         if moments is not None:
             mean = norm_bound(matrix_of_moments(moments, coordinates, intercept=intercept))
@@ -77,10 +83,14 @@ class Curvature:
 
 def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
     """Second moments (d + 1, d + 1) of the rows in the coordinates, a column of ones for the intercept."""
-    shift = np.append(moments.mean_x - coordinates.center, float(intercept))
-    matrix = np.outer(shift, shift)
-    matrix[:-1, :-1] += moments.covariance
-    return np.asarray(matrix * np.outer(coordinates.inverse_scale, coordinates.inverse_scale))
+    shift = np.full(len(coordinates.inverse_scale), float(intercept))
+    shift[:-1] = moments.mean_x - coordinates.center
+    shift *= coordinates.inverse_scale
+    matrix = np.multiply.outer(coordinates.inverse_scale, coordinates.inverse_scale)
+    matrix[:-1, :-1] *= moments.covariance
+    matrix[:, -1] = matrix[-1] = 0.0
+    matrix += np.multiply.outer(shift, shift)
+    return matrix
 
 
 def sample_matrix(rows: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
@@ -110,16 +120,16 @@ def sample_matrix(rows: Any, coordinates: Any, *, intercept: bool) -> np.ndarray
 def norm_bound(matrix: np.ndarray) -> float:
     """Upper bound of the largest eigenvalue of a matrix like a covariance, within ``d ** (1 / 32)``.
 
-    The Schatten norm ``trace(A ** 32) ** (1 / 32)``, by five squarings: unlike power iteration it cannot
+    The Schatten norm ``trace(A ** 32) ** (1 / 32)``, from four squarings: unlike power iteration it cannot
     start on the wrong foot, and it is faster than eigenvalues for the small matrices of a stream.
     """
-    size = float(np.trace(matrix))
+    size = float(matrix.trace())
     if size == 0.0:
         return 0.0
     power = matrix / size
-    for _ in range(5):
+    for _ in range(4):
         power = power @ power
-    return float(size * np.trace(power) ** (1.0 / 32.0))
+    return float(size * np.vdot(power, power) ** (1.0 / 32.0))
 
 
 def automatic_rate(
@@ -195,13 +205,13 @@ def automatic_epsilon(
     ``m / (2 max_i x_ij^2)``, so that a value that stands in one row of many is not overshot.
     """
     inertia = (1.0 + est.beta_1) / (1.0 - est.beta_1)
-    noise = np.append(curvature.columns, 2.0) * inverse_scale**2 / batch_size
-    if exact:
-        noise[:] = 0.0
-    steepest = np.maximum(curvature.mean / inertia, noise)
-    size = (
-        rate
-        if est.loss in SMOOTH_LOSSES
-        else rate / np.where(spread > 0.0, 2.0 * NONSMOOTH_RESIDUAL * spread, 1.0)
-    )
-    return np.asarray((size[:, None] * steepest) ** 2)
+    steepest = np.full(len(inverse_scale), curvature.mean / inertia)
+    if not exact:
+        noise = inverse_scale * inverse_scale * (1.0 / batch_size)
+        noise[:-1] *= curvature.columns
+        noise[-1] *= 2.0
+        np.maximum(steepest, noise, out=steepest)
+    size = rate
+    if est.loss not in SMOOTH_LOSSES:
+        size = rate / np.where(spread > 0.0, 2.0 * NONSMOOTH_RESIDUAL * spread, 1.0)
+    return (size[:, None] * steepest) ** 2

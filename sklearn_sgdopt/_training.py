@@ -32,6 +32,19 @@ BLOCK_VALUES, LARGEST_BLOCK, WINDOW_BLOCKS = 512, 16, 128
 PLATEAU_CUT = 5.0  # "adaptive" divides the rate by this
 SMALLEST_CUT = 1e-3  # and gives up below this part of the first rate
 
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+NOTHING = _read_only(np.empty(0))
+# The CSR arrays of dense rows.
+NO_VALUES = {
+    dtype: tuple(_read_only(np.empty(0, kind)) for kind in (dtype, np.uint32, np.int32)) for dtype in "fd"
+}
+
 Observer = Callable[[int, "Outcome"], bool]
 
 
@@ -48,7 +61,8 @@ class Outcome:
 
 def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
     """Read-only C-contiguous views: one compiled version of each kernel for each dtype of X."""
-    weight = np.empty(0) if weight is None else weight
+    mean_weight = 1.0 if weight is None else float(np.mean(weight))
+    weight = NOTHING if weight is None else _read_only(weight)
     if sparse.issparse(X):
         if not X.has_canonical_format:
             X = X.copy()
@@ -56,19 +70,10 @@ def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
         data, indices, indptr = (np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr))
         # Unsigned, so that a compiled loop need not ask whether an index counts from the end.
         indices = indices.view(np.uint32 if indices.itemsize == 4 else np.uint64)
-        arrays = (np.empty((0, 0), X.dtype), data, indices, indptr)
+        arrays = tuple(map(_read_only, (np.empty((0, 0), X.dtype), data, indices, indptr)))
     else:
-        arrays = (X, np.empty(0, X.dtype), np.empty(0, np.uint32), np.empty(0, np.int32))
-    mean_weight = float(np.mean(weight)) if weight.size else 1.0
-    return kernels().Rows(
-        *(_read_only(a) for a in arrays), X.shape[1], _read_only(y), _read_only(weight), mean_weight
-    )
-
-
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
+        arrays = (_read_only(X), *NO_VALUES[X.dtype.char])
+    return kernels().Rows(*arrays, X.shape[1], _read_only(y), weight, mean_weight)
 
 
 def is_sparse(rows: Any) -> bool:
@@ -76,8 +81,12 @@ def is_sparse(rows: Any) -> bool:
     return bool(rows.indptr.size)
 
 
-def feature_moments(rows: Any) -> RunningMoments:
-    """Mean and variance of each column."""
+def feature_moments(rows: Any, moments: Any = None) -> RunningMoments:
+    """Mean and variance of each column, from second moments where there are such."""
+    if moments is not None:
+        return RunningMoments(
+            moments.mean_x, moments.covariance.diagonal().copy(), rows.mean_weight * len(rows.y)
+        )
     if not is_sparse(rows):
         return RunningMoments.of(rows.X, rows.weight)
     matrix = sparse.csr_array(
@@ -99,11 +108,11 @@ def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     return None
 
 
-def observe(est: Any, state: OptimizerState, rows: Any, moments: Any) -> None:
+def observe(est: Any, state: OptimizerState, rows: Any, moments: Any, *, stream: bool) -> None:
     """Take the rows into the running statistics; move the state to the coordinates they give."""
     features = None
     if est.standardize:
-        features = state.features.merged(feature_moments(rows))
+        features = state.features.merged(feature_moments(rows, moments))
         check_spread(est, features.variance)
     if est.loss != "squared_error" and state.robust_spread.size == 0:
         state.robust_spread = robust_spread(rows.y, rows.weight)
@@ -115,7 +124,13 @@ def observe(est: Any, state: OptimizerState, rows: Any, moments: Any) -> None:
             Coordinates.standard(features, centered=centered, intercept=est.fit_intercept)
         )
     if est.learning_rate == "auto":
-        curvature = Curvature.of(rows, state.coordinates, intercept=est.fit_intercept, moments=moments)
+        curvature = Curvature.of(
+            rows,
+            state.coordinates,
+            intercept=est.fit_intercept,
+            moments=moments,
+            single=stream or moments is None,
+        )
         state.curvature = state.curvature.merged(curvature)
 
 
@@ -135,22 +150,20 @@ def make_rule(
     k = kernels()
     total = len(rows.y)
     spread = spread_of_targets(est, state)
-    epsilon = np.full(state.theta.shape, float(est.epsilon))
+    epsilon = np.float64(est.epsilon)
     if est.learning_rate == "auto":
         exact = batch_size == total and not stream
-        rated = batch_size if est.solver == "adam" else rated_batch(est, batch_size, stream=stream)
+        whole = rated_batch(est, batch_size, stream=stream)
+        rated = batch_size if est.solver == "adam" else whole
         rate = automatic_rate(est, state.curvature, batch_size=rated, exact=exact, spread=spread)
-        inverse = state.coordinates.inverse_scale
         if est.solver == "adam":
-            whole = rated_batch(est, batch_size, stream=stream)
+            inverse = state.coordinates.inverse_scale
             least = automatic_epsilon(
                 est, state.curvature, inverse, rate, batch_size=whole, exact=exact, spread=spread
             )
             # Gradients of a loss with kinks carry no unit of y.
-            unit = (
-                np.where(spread > 0.0, spread**2, 1.0) if est.loss in SMOOTH_LOSSES else np.ones_like(spread)
-            )
-            epsilon = np.maximum(epsilon * unit[:, None], least)
+            unit = np.where(spread > 0.0, spread * spread, 1.0) if est.loss in SMOOTH_LOSSES else 1.0
+            epsilon = np.maximum(np.reshape(epsilon * unit, (-1, 1)), least)
     else:
         rate = np.full(spread.shape, float(est.learning_rate))
     code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
@@ -160,7 +173,7 @@ def make_rule(
         momentum=float(est.momentum),
         beta_1=float(est.beta_1),
         beta_2=float(est.beta_2),
-        epsilon=epsilon,
+        epsilon=epsilon if epsilon.shape else np.full(state.theta.shape, epsilon),
         schedule=k.SCHEDULES[est.schedule],
         power=float(est.power_t),
         horizon=float(state.t + epochs * -(-total // batch_size)),
@@ -239,14 +252,14 @@ def reference_losses(
 Run = Callable[[np.ndarray, int], tuple[int, int, int]]
 
 
-def make_order(rows: int, features: int, *, shuffle: bool) -> Any:
+def make_order(rows: int, features: int, random: np.ndarray, *, shuffle: bool) -> Any:
     """Return room for the order of the rows, with blocks and windows fit for their width."""
     block_rows = min(LARGEST_BLOCK, max(1, BLOCK_VALUES // max(1, features)))
     shift = block_rows.bit_length() - 1
     window_rows = max(WINDOW_BLOCKS, min(LARGEST_BLOCK, BLOCK_VALUES // max(1, features)) * WINDOW_BLOCKS)
     size = rows if shuffle else 0
     blocks = -(-size // (1 << shift))
-    return kernels().Order(np.empty(size, np.int64), np.empty(blocks, np.int64), shift, window_rows)
+    return kernels().Order(np.empty(size, np.int64), np.empty(blocks, np.int64), random, shift, window_rows)
 
 
 def make_run(
@@ -264,8 +277,8 @@ def make_run(
     k = kernels()
     total, features = len(rows.y), rows.features
     coordinates = state.coordinates.record()
-    slope = (state.theta * coordinates.inverse_scale)[:, :-1].copy()
-    parameters = k.Parameters(*state.stack, slope, np.zeros_like(state.theta))
+    slope = state.theta[:, :-1] * coordinates.inverse_scale[:-1]
+    parameters = k.Parameters(*state.stack, slope, np.zeros(state.theta.shape))
     saved = state.stack.copy()
     watch = np.array([np.inf, 0.0, float(state.t), 1.0])
     if moments is not None:
@@ -277,7 +290,7 @@ def make_run(
             )  # fmt: skip
 
         return run_on_moments
-    order = make_order(total, features, shuffle=plan.shuffle)
+    order = make_order(total, features, state.random, shuffle=plan.shuffle)
     # Where only the coordinates of a batch change, the others are kept as lazy products.
     lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
     pull = np.empty(plan.batch_size if lazy else 0)
@@ -285,10 +298,11 @@ def make_run(
     def run_on_rows(losses: np.ndarray, done: int) -> tuple[int, int, int]:
         return k.train(
             rows, coordinates, parameters, state.stack, saved, objective, rule, plan,
-            order, state.generator, pull, state.t, losses, watch, done, trace,
+            order, pull, state.t, losses, watch, done, trace,
         )  # fmt: skip
 
-    return run_on_rows
+    # What overflows is told by the loss that comes out, interpreted as compiled.
+    return run_on_rows if k.COMPILED else np.errstate(all="ignore")(run_on_rows)
 
 
 def batch_rows(est: Any, rows: Any) -> int:

@@ -102,12 +102,15 @@ PARAMETERS: Mapping[str, Check] = {
 }
 
 
+_parameter_values = operator.attrgetter(*PARAMETERS)
+
+
 def check_parameters(estimator: Any, accepted: tuple[Any, ...] = ()) -> tuple[Any, ...]:
     """Return the parameters' values; raise an error that names the first one out of its range.
 
     Values that were ``accepted`` before, the same objects, are not looked at again.
     """
-    values = tuple([getattr(estimator, name) for name in PARAMETERS])
+    values = _parameter_values(estimator)
     if len(accepted) == len(values) and all(map(operator.is_, values, accepted)):
         return values
     for (name, (expected, accepts)), value in zip(PARAMETERS.items(), values, strict=True):
