@@ -199,7 +199,7 @@ def test_standardize_equals_a_scaler_in_front(rule, batch_size, average):
     ("sgd", {"learning_rate": 0.04, "batch_size": 100, "epochs": 150, "average": True}),
     ("momentum", {"learning_rate": 0.01, "batch_size": 100, "epochs": 100, "average": True}),
     ("nesterov", {"learning_rate": 0.01, "batch_size": 100, "epochs": 100, "average": True}),
-    ("adam", {"learning_rate": 0.2, "batch_size": 100, "epochs": 150, "average": True}),
+    ("adam", {"learning_rate": 0.1, "batch_size": 100, "epochs": 300, "average": True}),
 ], ids=lambda value: value if isinstance(value, str) else "")  # fmt: skip
 def test_coefficients_of_the_comparison_data_are_found(rule, options):
     X, y = comparison_data()

@@ -426,7 +426,7 @@ def test_new_coordinates_leave_the_functions_as_they_were(solver):
     before = [state.coordinates.to_data_units(theta) for theta in (state.theta, state.average)]
     center = state.coordinates.center
     far = X * np.linspace(0.1, 10.0, 12) + 5.0
-    observe(model, state, make_rows(far, y[:, None], None), None)
+    observe(model, state, make_rows(far, y[:, None], None), None, stream=True)
     assert not np.any(state.coordinates.center == center)
     for theta, (coef, intercept) in zip((state.theta, state.average), before, strict=True):
         assert_close(state.coordinates.to_data_units(theta)[0], coef, 1e-12)
