@@ -67,12 +67,12 @@ class Descent:
     def __init__(
         self, solver, outputs, features, *, rate, batch_size=32, fit_intercept=True, momentum=0.9, beta_1=0.9,
         beta_2=0.999, epsilon=1e-8, nesterov=False, loss="squared_error", delta=1.0, quantile=0.5, l1=0.0,
-        l2=0.0, power=0.0, coef=None, intercept=None, forgetting=0.0,
+        l2=0.0, power=0.0, horizon=np.inf, whole=0, coef=None, intercept=None, forgetting=0.0,
     ):  # fmt: skip
         self.solver, self.rate, self.batch_size, self.fit_intercept = solver, rate, batch_size, fit_intercept
         self.eta, self.beta_1, self.beta_2, self.epsilon = momentum, beta_1, beta_2, epsilon
         self.nesterov, self.power, self.l1, self.l2 = nesterov, power, l1, l2
-        self.forgetting = forgetting
+        self.horizon, self.whole, self.forgetting = horizon, whole, forgetting
         self.loss, self.delta, self.quantile = loss, delta, quantile
         self.a = np.zeros((outputs, features)) if coef is None else np.array(coef).reshape(outputs, features)
         self.b = np.zeros(outputs) if intercept is None else np.array(intercept).reshape(outputs)
@@ -81,6 +81,7 @@ class Descent:
         self.average = [self.a.copy(), self.b.copy()]
         self.t = 0
         self.losses = []
+        self.path = [(self.a, self.b)]
 
     def epoch(self, X, y, weight=None):
         y = y.reshape(len(y), -1)
@@ -94,15 +95,19 @@ class Descent:
             seen += np.sum(s[part, None] * value)
             # Divided by the mean weight of all rows, so that the mean over batches is the full gradient.
             slope = s[part, None] * slope / (len(r) * s.mean())
-            self.step(slope.T @ X[part] + self.l2 * self.a, slope.sum(axis=0) * self.fit_intercept)
+            # A batch of fewer rows than `whole` counts less in proportion.
+            share = min(1.0, len(r) / self.whole) if self.whole else 1.0
+            gradient = share * (slope.T @ X[part] + self.l2 * self.a)
+            self.step(gradient, share * slope.sum(axis=0) * self.fit_intercept, share)
         self.losses.append(seen / (s.sum() * y.shape[1]))
 
-    def step(self, *gradients):
+    def step(self, slopes, constants, share):
         self.t += 1
-        rate = self.rate * self.t**-self.power
+        wave = (1 + np.cos(np.pi * (self.t - 1) / self.horizon)) / 2
+        rate = self.rate * self.t**-self.power * wave
         reach = [rate, rate]
         moved = [self.a, self.b]
-        for i, g in enumerate(gradients):
+        for i, g in enumerate((slopes, constants)):
             if self.solver in {"gd", "sgd"}:
                 moved[i] = moved[i] - rate * g
             elif self.solver == "momentum":
@@ -118,8 +123,9 @@ class Descent:
                 reach[i] = rate / np.sqrt(v_hat + self.epsilon)
         self.a, self.b = moved
         # Proximal step of the l1 penalty: never on the intercept.
-        self.a = np.sign(self.a) * np.maximum(0, np.abs(self.a) - self.l1 * reach[0])
+        self.a = np.sign(self.a) * np.maximum(0, np.abs(self.a) - share * self.l1 * reach[0])
         # Shamir and Zhang's polynomial-decay average; their eta is called forgetting here.
-        share = (self.forgetting + 1) / (self.t + self.forgetting)
+        newest = (self.forgetting + 1) / (self.t + self.forgetting)
         pairs = zip(self.average, (self.a, self.b), strict=True)
-        self.average = [mean + share * (now - mean) for mean, now in pairs]
+        self.average = [mean + newest * (now - mean) for mean, now in pairs]
+        self.path.append((self.a, self.b))
