@@ -1,0 +1,276 @@
+"""When training ends: `tol`, the adaptive rate, held-out rows, divergence; and what is said of it."""
+
+import re
+
+import numpy as np
+import pytest
+from reference import Descent, assert_close, loss_and_slope
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_sgdopt import GradientDescentRegressor, _diagnosis, _training
+
+RULES = {
+    "gd": {"solver": "gd", "learning_rate": 0.1},
+    "sgd": {"solver": "sgd", "learning_rate": 0.05},
+    "momentum": {"solver": "momentum", "learning_rate": 0.02, "momentum": 0.5},
+    "nesterov": {"solver": "momentum", "nesterov": True, "learning_rate": 0.02, "momentum": 0.5},
+    "adam": {"solver": "adam", "learning_rate": 0.1, "epsilon": 1e-2},
+}
+PENALTIES = {
+    "none": ({}, {}),
+    "elasticnet": ({"penalty": "elasticnet", "alpha": 0.2, "l1_ratio": 0.5}, {"l1": 0.1, "l2": 0.1}),
+}
+FORMS = {"dense": np.asarray, "csr": sparse.csr_array}
+ROWS = 12
+
+
+def tiny(seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.uniform(-1.0, 1.0, (ROWS, 3))
+    return (
+        X,
+        X @ rng.normal(size=(3, 2)) + 0.3 * rng.normal(size=(ROWS, 2)) + 1.0,
+        rng.uniform(0.5, 2.0, ROWS),
+    )
+
+
+def make(rule, **options):
+    plain = {"standardize": False, "shuffle": False, "batch_size": 5, "average": False}
+    return GradientDescentRegressor(**RULES[rule] | plain | options)
+
+
+def loop_of(model, **options):
+    """Return the hand-written loop with the settings of ``model``."""
+    forgetting = _training.GD_FORGETTING if model.solver == "gd" else _training.FORGETTING
+    names = ("fit_intercept", "momentum", "epsilon", "nesterov", "batch_size", "loss")
+    settings = {name: getattr(model, name) for name in names} | {"forgetting": forgetting}
+    return Descent(model.solver, 2, 3, rate=model.learning_rate, **settings | options)
+
+
+def mean_loss(loss, X, y, weight, a, b):
+    value, _ = loss_and_slope(loss, X @ a.T + b - y, 1.0, 0.5)
+    return np.average(value.mean(axis=1), weights=weight)
+
+
+def flat_from(values, gain, patience, earliest):
+    """Return the epoch that `tol` ends: too many without a gain on the best, looked at ever less often."""
+    best, at, look = np.inf, 0, 1
+    for done, value in enumerate(values, 1):
+        if done < look:
+            continue
+        look = done + 1 + done // 20
+        if value < best - gain:
+            best, at = value, done
+        if done >= earliest and done - at >= max(patience, done // 4):
+            return done
+    return None
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rule", RULES)
+def test_tol_stops_where_the_objective_is_flat(
+    rule, form, penalty, fit_intercept, average, weighted, monkeypatch
+):
+    monkeypatch.setattr(_training, "MAX_EARLIEST_STOP", 25)
+    monkeypatch.setattr(_training, "MONITOR_ROWS", 4)  # averages are watched on every third row
+    X, y, weight = tiny()
+    terms, strengths = PENALTIES[penalty]
+    options = {"fit_intercept": fit_intercept, "average": average, "tol": 1e-3, "n_iter_no_change": 3}
+    model = make(rule, **terms, **options, epochs=400)
+    weight = weight if weighted else None
+    third = X[::3], y[::3], None if weight is None else weight[::3]
+    # The best constant of all rows; training starts at zero.
+    constant = np.average(y, axis=0, weights=weight) * fit_intercept
+    gain = 1e-3 * mean_loss(model.loss, *third, np.zeros((2, 3)), constant)
+    on_moments = (rule, form) == ("gd", "dense")  # which hold all rows
+    loop = loop_of(model, **strengths)
+    values, parameters = [], []
+    while not flat_from(values, gain, 3, 25 if average else 0):
+        before = loop.a
+        loop.epoch(X, y, weight)
+        if average:
+            a = loop.average[0]
+            rows = (X, y, weight) if on_moments else third
+            values.append(mean_loss(model.loss, *rows, *loop.average))
+        else:
+            a = before if on_moments else loop.a
+            values.append(loop.losses[-1])
+        l1, l2 = strengths.get("l1", 0.0), strengths.get("l2", 0.0)
+        values[-1] += (l1 * np.abs(a).sum() + l2 / 2 * (a**2).sum()) / 2
+        parameters.append(loop.average if average else (loop.a, loop.b))
+    model.fit(FORMS[form](X), y, sample_weight=weight)
+    assert model.n_iter_ == len(values)
+    a, b = parameters[-1]
+    assert_close(model.coef_, np.where(model.coef_ == 0.0, 0.0, a), 1e-9)
+    assert np.allclose(model.intercept_, b, rtol=1e-9, atol=1e-12)
+
+
+# --------------------------------------------------------------------------------------- adaptive rate
+
+
+def plateaus(losses, patience, gain):
+    """Return the cuts of the rate after each epoch, and the epoch at which there is nothing left to cut."""
+    best, since, cuts = np.inf, 0, [0]
+    for done, loss in enumerate(losses, 1):
+        best, since = (loss, 0) if loss < best * (1.0 - gain) else (best, since + 1)
+        if since >= patience and 5.0 ** -(cuts[-1] + 1) < 1e-3:
+            return cuts[1:], done
+        cuts.append(cuts[-1] + (since >= patience))
+        since = 0 if since >= patience else since
+    return cuts[1:], None
+
+
+@pytest.mark.parametrize("tol", [None, 0.05])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rule", RULES)
+def test_adaptive_cuts_the_rate_on_a_plateau(rule, form, tol):
+    X, y, weight = tiny()
+    rows = FORMS[form](X)
+    first = 5.0 * RULES[rule]["learning_rate"]
+    options = {"schedule": "adaptive", "tol": tol, "n_iter_no_change": 2, "learning_rate": first}
+    options |= {"shuffle": True, "random_state": 0}
+    stream, rates = make(rule, **options), []
+    for _ in range(80):
+        rates.append(stream.partial_fit(rows, y, sample_weight=weight).learning_rate_[0])
+    cuts, spent = plateaus(stream.loss_curve_, 2, tol or 0.0)
+    assert cuts[-1] == 4 if tol else cuts[-1] > 0 or rule == "gd"  # whose loss falls to the last digit
+    # An epoch runs at the rate that the one before left.
+    assert_close(rates[: len(cuts)], first / 5.0 ** np.array(cuts), 1e-12)
+    fitted = make(rule, **options, epochs=80).fit(rows, y, sample_weight=weight)
+    assert fitted.n_iter_ == (80 if tol is None else spent)
+    assert fitted.loss_curve_ == stream.loss_curve_[: fitted.n_iter_]
+
+
+# ------------------------------------------------------------------------------------------ divergence
+
+
+TOO_HIGH = {
+    "squared_error": {"gd": 4.0, "sgd": 2.5, "momentum": 4.0, "nesterov": 2.0, "adam": 100.0},
+    "huber": dict.fromkeys(RULES, 100.0),
+}
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("loss", TOO_HIGH)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("rule", RULES)
+def test_an_epoch_that_diverges_is_undone(rule, form, loss, fit_intercept):
+    X, y, weight = tiny()
+    terms = {"loss": loss, "delta": 1.0, "fit_intercept": fit_intercept, "tol": None, "epochs": 100}
+    model = make(rule, **terms, learning_rate=TOO_HIGH[loss][rule])
+    constant = np.zeros(2)
+    if fit_intercept:
+        constant = np.average(y, axis=0, weights=weight)
+        if loss == "huber":
+            order = np.argsort(y, axis=0)
+            half = np.argmax(np.cumsum(weight[order], axis=0) >= weight.sum() / 2, axis=0)
+            constant = np.take_along_axis(y, np.take_along_axis(order, half[None], axis=0), axis=0)[0]
+    zero = np.zeros((2, 3))
+    known = max(mean_loss(loss, X, y, weight, zero, b) for b in (constant, np.zeros(2)))
+    limit = known * (1e3 if loss == "squared_error" else np.sqrt(1e3))
+    loop = loop_of(model)
+    starts = []
+    while (not loop.losses or loop.losses[-1] <= limit) and len(starts) < model.epochs:
+        starts.append((loop.t, loop.a, loop.b))
+        loop.epoch(X, y, weight)
+    # On second moments the loss comes before the update: the one that led there is undone.
+    t, a, b = starts[-2 if (rule, form, loss) == ("gd", "dense", "squared_error") else -1]
+    with pytest.warns(ConvergenceWarning, match="Training diverged") as caught:
+        model.fit(FORMS[form](X), y, sample_weight=weight)
+    assert f"in epoch {len(loop.losses)}, " in str(caught[0].message)
+    assert (model.n_iter_, model.t_) == (len(loop.losses), t)
+    np.testing.assert_allclose(model.loss_curve_[:-1], loop.losses[:-1], rtol=1e-9)
+    assert limit < model.loss_curve_[-1] <= loop.losses[-1] * (1.0 + 1e-9)
+    assert np.allclose(model.coef_, a, rtol=1e-9, atol=0.0)
+    assert np.allclose(model.intercept_, b, rtol=1e-9, atol=0.0)
+
+
+# --------------------------------------------------------------------------------------- held-out rows
+
+
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("tol", [None, 1e-3, 0.05])
+@pytest.mark.parametrize("rule", RULES)
+def test_early_stopping_waits_for_a_gain_and_keeps_the_best(rule, tol, fit_intercept):
+    X, y, _ = tiny()
+    held_out = {"X_val": tiny(1)[0], "y_val": tiny(2)[1]}
+    options = {"early_stopping": True, "tol": tol, "n_iter_no_change": 4, "fit_intercept": fit_intercept}
+    model = make(rule, **options, epochs=300).fit(X, y, **held_out)
+    constant = held_out["y_val"].mean(axis=0) * fit_intercept
+    gain = (tol or 0.0) * np.mean((constant - held_out["y_val"]) ** 2)
+    best, at = np.inf, 0
+    for done, value in enumerate(model.validation_curve_, 1):
+        at = done if value < best - gain else at
+        best = min(best, value)
+        assert (done - at >= 4) == (done == model.n_iter_)
+    reached = np.mean((model.predict(held_out["X_val"]) - held_out["y_val"]) ** 2)
+    assert reached == pytest.approx(min(model.validation_curve_), rel=1e-12)
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("rule", RULES)
+def test_verbose_tells_the_losses(rule, held_out, capsys):
+    X, y, _ = tiny()
+    validation = {"X_val": X[:5], "y_val": y[:5]} if held_out else {}
+    model = make(rule, verbose=1, epochs=3, tol=None).fit(X, y, **validation)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for epoch, line in enumerate(lines):
+        told = f", validation {model.validation_curve_[epoch]:.6g}" if held_out else ""
+        expected = f"Epoch {epoch + 1}: loss {model.loss_curve_[epoch]:.6g}{told}, "
+        assert re.fullmatch(re.escape(expected) + r"\d+\.\d\d s", line)
+
+
+# -------------------------------------------------------------------------------------- what is left
+
+
+def twins(rows=40):
+    """Return two features that differ by a thousandth, and targets that are in the difference."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, rows))
+    return np.column_stack([first, first + 1e-3 * second]), second + 0.1 * rng.normal(size=rows)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("epochs", "begins"), [(3, "still falling after all 3 epochs"), (500, "fell too slowly")]
+)
+def test_twins_are_named_with_what_they_cost(
+    epochs, begins, form, weighted, stride, standardize, monkeypatch
+):
+    monkeypatch.setattr(_diagnosis, "EXAMINED_ROWS", 40 // stride)
+    X, y = twins()
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, 40) if weighted else None
+    model = GradientDescentRegressor("gd", epochs=epochs, tol=1e-3, standardize=standardize)
+    with pytest.warns(ConvergenceWarning, match=f"{begins}.*nearly collinear") as caught:
+        model.fit(FORMS[form](X), y, sample_weight=weight)
+    message = str(caught[0].message)
+    X, y, weight = X[::stride], y[::stride], None if weight is None else weight[::stride]
+    covariance = np.cov(X.T, aweights=weight, ddof=0)
+    if standardize:
+        covariance /= np.sqrt(np.outer(covariance.diagonal(), covariance.diagonal()))
+    assert ("after standardisation" in message) == standardize
+    named = float(re.search(r"condition number is (\S+?)(?: after|,)", message)[1])
+    assert named == pytest.approx(np.linalg.cond(covariance), rel=0.1)  # of all rows' scales, in two digits
+    # With the best intercept; the coefficients are as good as zero.
+    residual = y - X @ model.coef_
+    residual -= np.average(residual, weights=weight)
+    Z = np.column_stack([X, np.ones(len(X))]) * np.sqrt(1.0 if weight is None else weight)[..., None]
+    least = np.linalg.lstsq(Z, y * np.sqrt(1.0 if weight is None else weight), rcond=None)[1][0]
+    left = 1.0 - least / np.sum((1.0 if weight is None else weight) * residual**2)
+    assert f"could still fall by {100 * left:.0f} %" in message
+
+
+def test_nothing_is_left_where_no_feature_varies():
+    X, y = np.full((10, 2), 3.0), np.arange(10.0)
+    model = GradientDescentRegressor("gd").fit(X, y)  # without a warning
+    assert np.array_equal(model.coef_, [0.0, 0.0])
+    assert model.intercept_ == pytest.approx(4.5, rel=1e-12)
