@@ -67,12 +67,16 @@ BAD_ROWS = {
     "X without columns": (replaced(X=np.empty((ROWS, 0))), r"0 feature"),
     "NaN in sparse X": (replaced(X=sparse.csr_array(having("X", (3, 1), np.nan)["X"])), r"X.*column 1"),
     "infinity in sparse X": (replaced(X=sparse.csc_array(having("X", (3, 2), np.inf)["X"])), r"X.*column 2"),
+    "X whose squares overflow": (having("X", (3, 1), 1e200), r"squares overflow.*\[1\]"),
+    "X whose sum overflows": (having("X", ([3, 4], 1), 1.5e308), r"squares overflow.*\[1\]"),
     "NaN in y": (having("y", 5, np.nan), r"y\b.*NaN"),
     "infinity in y": (having("y", 5, -np.inf), r"y\b.*infinity"),
     "NaN in y of two columns": (replaced(y=np.where(FIRST[:, None], [1.0, np.nan], 2.0)), r"y\b.*NaN"),
     "no y": (replaced(y=None), r"\by\b"),
     "text in y": (replaced(y=["red"] * ROWS), r"\by\b|string"),
     "complex y": (replaced(y=good()["y"] * 1j), r"\by\b|Complex"),
+    "complex objects in y": (replaced(y=(good()["y"] * 1j).astype(object)), r"\by\b.*real numbers"),
+    "a number for y": (replaced(y=3.0), r"\b[yY]\b|scalar"),
     "too few y": (replaced(y=good()["y"][1:]), "inconsistent numbers of samples"),
     "y of three dimensions": (replaced(y=np.ones((ROWS, 1, 1))), r"dim 3|\by\b"),
     "y without columns": (replaced(y=np.empty((ROWS, 0))), r"\by\b|0 feature"),
@@ -242,6 +246,14 @@ def test_a_split_that_cannot_be_made(weight):
     )
     model = fitted(warm_start=True).set_params(early_stopping=True)
     assert_refused(model, "fit", data, r"held out|n_samples|train set")
+
+
+def test_one_weight_for_all_rows_is_none():
+    model = GradientDescentRegressor(tol=None, epochs=3, random_state=0)
+    expected = model.fit(good()["X"], good()["y"]).coef_
+    for weight in (2.0, np.float32(0.5), np.full(ROWS, 2)):
+        coef = model.fit(good()["X"], good()["y"], sample_weight=weight).coef_
+        np.testing.assert_allclose(coef, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("bad", [

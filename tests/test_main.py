@@ -1,6 +1,7 @@
 """``python -m sklearn_sgdopt``: the table, the picture, and one line for each mistake."""
 
 import os
+import runpy
 import subprocess
 import sys
 
@@ -94,6 +95,32 @@ def test_as_a_module(tmp_path):
     )
     assert (run.returncode, run.stdout) == (2, "")
     assert "Traceback" not in run.stderr
+
+
+def test_exit_code(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["sklearn_sgdopt", "nothing.csv", "--target", "y"])
+    monkeypatch.delitem(sys.modules, "sklearn_sgdopt.__main__")
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("sklearn_sgdopt", run_name="__main__")
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: cannot read nothing.csv: No such file or directory\n"
+
+
+def test_warnings_are_notes_below_the_table(tmp_path, capsys):
+    """Two columns that are all but the same are slow to tell apart."""
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, 40))
+    path = tmp_path / "twins.csv"
+    table = np.column_stack([first, first + 1e-3 * second, second])
+    np.savetxt(path, table, delimiter=",", header="a,b,y", comments="")
+    picture = tmp_path / "p.png"
+    assert main([str(path), "--target", "y", "--output", str(picture)]) == 0
+    *_, last = lines = capsys.readouterr().out.splitlines()
+    notes = [line for line in lines if line.startswith("note: ")]
+    assert lines[6:] == [*notes, f"Loss curves: {picture}"]
+    assert last == lines[-1]
+    assert len(notes) == len(set(notes)) > 0
+    assert all("nearly collinear" in note for note in notes)
 
 
 def test_small_data_of_the_real_world(tmp_path, capsys):

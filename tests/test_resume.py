@@ -6,6 +6,7 @@ import pickle
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 from reference import PLAIN, Descent, assert_close, make_problem
 from sklearn.base import clone
@@ -124,6 +125,14 @@ def test_fit_without_warm_start_begins_anew(rule):
     once = clone(model).fit(X, y)
     twice = clone(model).fit(-2.0 * X[:, :2], y[::-1]).partial_fit(X[:, :2], y).fit(X, y)
     assert_identical(twice, once)
+
+
+def test_names_of_an_earlier_frame_are_forgotten():
+    X, y, _ = make_problem(100, seed=4)
+    model = GradientDescentRegressor(tol=None, epochs=1).fit(pd.DataFrame(X, columns=[*"abcd"]), y)
+    assert model.feature_names_in_.tolist() == [*"abcd"]
+    assert not hasattr(model.fit(X[:, :3], y), "feature_names_in_")
+    assert model.predict(X[:, :3]).shape == (100,)
 
 
 @pytest.mark.parametrize("rule", RULES)

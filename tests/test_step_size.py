@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from sklearn_sgdopt import GradientDescentRegressor
+from sklearn_sgdopt import GradientDescentRegressor, _step_size
 from sklearn_sgdopt._standardize import Coordinates, RunningMoments
-from sklearn_sgdopt._step_size import Curvature, norm_bound
+from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate, norm_bound
 from sklearn_sgdopt._training import make_rows
 
 
@@ -50,6 +50,87 @@ def test_curvature_of_rows(rows, features, intercept, weighted):
     assert curvature.largest == pytest.approx(2.0 * squares.max(), rel=1e-12)
     columns = w[:, None] / w.mean() * (X - coordinates.center) ** 2
     np.testing.assert_allclose(curvature.columns, 2.0 * columns.max(axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("stride", [1, 4])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_wide_rows_get_power_iteration(form, stride, intercept, weighted, monkeypatch):
+    """It comes from below, and its last step is enlarged by a fifth."""
+    monkeypatch.setattr(_step_size, "WIDEST_MATRIX", 4)
+    monkeypatch.setattr(_step_size, "MOST_ROWS", 24 // stride)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((24, 5)) * (rng.random((24, 5)) < 0.7)
+    w = rng.uniform(0.0, 2.0, 24) if weighted else np.ones(24)
+    rows = make_rows(form(X), np.zeros((24, 1)), w if weighted else None)
+    coordinates = Coordinates(np.zeros(5), np.array([2.0, 1.0, 0.5, 0.0, 3.0, 1.0]))
+    curvature = Curvature.of(rows, coordinates, intercept=intercept)
+    Z = np.column_stack([X, np.full(24, float(intercept))])[::stride] * coordinates.inverse_scale
+    w = w[::stride]
+    largest = 2.0 * np.linalg.eigvalsh((Z.T * w) @ Z / w.sum())[-1]
+    assert 1.1 * largest <= curvature.mean <= 1.2 * largest * (1.0 + 1e-12)
+
+
+def test_power_iteration_of_nothing_is_zero(monkeypatch):
+    monkeypatch.setattr(_step_size, "WIDEST_MATRIX", 4)
+    nothing = make_rows(np.zeros((3, 5)), np.zeros((3, 1)), None)
+    assert Curvature.of(nothing, Coordinates.plain(5), intercept=False).mean == 0.0
+
+
+L, L_MAX, COLUMNS, ACTIVE = 3.0, 40.0, np.array([8.0, 18.0]), 2.0
+SPREAD = np.array([2.0, 0.0, 5.0])  # of three targets, one of them constant
+ESTIMATED = {
+    # Of squared error: in a whole batch, and in batches of four.
+    "gd": (1.5 / (L + 0.1), 1.5 / (0.75 * L + 2 * L_MAX / 4 + 0.1)),
+    "sgd": (1 / (L + 0.1), 1 / (0.75 * L + 2 * L_MAX / 4 + 0.1)),
+    "momentum": (1 / (L + 0.1), 1 / (0.75 * L + 2 * L_MAX / 4 / 0.2 + 0.1)),
+}
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
+@pytest.mark.parametrize("solver", ESTIMATED)
+def test_rates_are_the_formulas(solver, loss, exact):
+    model = GradientDescentRegressor(solver, loss=loss, momentum=0.8, penalty="l2", alpha=0.1)
+    rate = automatic_rate(
+        model, Curvature(L, L_MAX, COLUMNS, ACTIVE), batch_size=4, exact=exact, spread=SPREAD
+    )
+    expected = ESTIMATED[solver][not exact]
+    if loss == "quantile":  # steps as long as those of squared error at residuals of half the spread
+        expected *= SPREAD / (1.5 if solver == "gd" else 1.0)
+    np.testing.assert_allclose(rate, np.broadcast_to(expected, 3), rtol=1e-14)
+
+
+@pytest.mark.parametrize("sparse_rows", [False, True])
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("loss", ["squared_error", "quantile"])
+@pytest.mark.parametrize("batch_size", [4, 1000])
+def test_adam_s_rate_and_epsilon_are_the_formulas(batch_size, loss, exact, sparse_rows):
+    model = GradientDescentRegressor("adam", loss=loss, beta_1=0.8)
+    curvature = Curvature(L, L_MAX, COLUMNS, ACTIVE, sparse_rows)
+    known = {"batch_size": batch_size, "exact": exact, "spread": SPREAD}
+    rate = automatic_rate(model, curvature, **known)
+    row = L if exact else (1 - 1 / batch_size) * L + L_MAX / batch_size
+    move = np.sqrt(ACTIVE * row / 2)  # of the predictions of a batch, in a step of one
+    smooth = loss == "squared_error"
+    longest = (0.1 if exact else min(0.014 * np.sqrt(batch_size), 0.1)) * (1 if smooth else 0.25)
+    np.testing.assert_allclose(rate, min(longest, (0.2 if sparse_rows else 1.5) / move) * SPREAD, rtol=1e-14)
+    inverse = np.array([0.5, 3.0, 1.0])
+    epsilon = automatic_epsilon(model, curvature, inverse, rate, **known)
+    noise = np.append(COLUMNS, 2.0) * inverse**2 / batch_size
+    steepest = np.maximum(L / (1.8 / 0.2), noise * (not exact))
+    unit = np.ones(3) if smooth else np.where(SPREAD > 0, SPREAD, 1.0)
+    np.testing.assert_allclose(epsilon, ((rate / unit)[:, None] * steepest) ** 2, rtol=1e-13)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "epsilon_insensitive"])
+@pytest.mark.parametrize("solver", ["gd", "sgd", "momentum"])
+def test_the_rate_where_there_is_nothing_to_learn_from_is_one(solver, loss):
+    model = GradientDescentRegressor(solver, loss=loss, fit_intercept=False, epochs=2, tol=None)
+    model.fit(np.zeros((5, 2)), np.arange(5.0))
+    assert model.learning_rate_ == 1.0
+    assert np.array_equal(model.coef_, [0.0, 0.0])
 
 
 def test_sparse_rows_have_the_curvature_of_dense_ones():
