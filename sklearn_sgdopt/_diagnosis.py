@@ -40,13 +40,16 @@ def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outc
     moments = feature_moments(rows)
     size = np.hypot(moments.mean, np.sqrt(moments.variance))
     largest = int(np.argmax(size))
+    advice = f"A safe rate for these rows is {safe.min():.3g}."
+    if not np.isfinite(safe.min()):
+        advice = "No rate is safe for these rows: their squares overflow."
     names = getattr(est, "feature_names_in_", None)
     feature = f"{names[largest]!r}" if names is not None else f"{largest}"
     remedy = "" if est.standardize else ", or standardize=True, which makes the scale of features harmless"
     warnings.warn(
         f"Training diverged with learning rate {outcome.rate.max():.3g}: the loss reached "
         f"{outcome.losses[-1]:.3g} in epoch {len(outcome.losses)}, and the parameters from before that epoch "
-        f"are kept. A safe rate for these rows is {safe.min():.3g}. The feature with the largest scale is "
+        f"are kept. {advice} The feature with the largest scale is "
         f"{feature} (root mean square {size[largest]:.3g}). Use learning_rate='auto'{remedy}.",
         ConvergenceWarning,
         stacklevel=4 + FRAMES_BETWEEN,

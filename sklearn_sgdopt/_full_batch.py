@@ -25,6 +25,7 @@ def moments_pay(rows: int, features: int, epochs: int) -> bool:
     return features <= 0.3 * rows and moments_cost < epochs * pass_cost
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by name later
 def second_moments(rows: Any) -> Any:
     """Weighted means and covariances of the rows, about the means, in float64.
 

@@ -72,5 +72,7 @@ class OptimizerState:
 
     def change_coordinates(self, new: Coordinates) -> None:
         """Express everything in ``new`` coordinates; the functions that are computed stay the same."""
+        if new is self.coordinates:
+            return
         kernels().change_coordinates(self.stack, self.coordinates.record(), new.record())
         self.coordinates = new

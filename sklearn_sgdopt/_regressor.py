@@ -366,7 +366,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
         first = state.targets.mass == 0.0
         moments = training.moments_for(self, rows, epochs=epochs, stream=stream)
-        training.observe(self, state, rows, moments, stream=stream)
+        labels = getattr(checked, "feature_names_in_", None)
+        training.observe(self, state, rows, moments, stream=stream, labels=labels)
         self._place(state, rows, coef, intercept, first=first)
         tasks = self._tasks(state, X, y, weight, epochs=epochs, single=single)
         outcome = training.train(

@@ -108,30 +108,31 @@ def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     return None
 
 
-def observe(est: Any, state: OptimizerState, rows: Any, moments: Any, *, stream: bool) -> None:
-    """Take the rows into the running statistics; move the state to the coordinates they give."""
-    features = None
+def observe(
+    est: Any, state: OptimizerState, rows: Any, moments: Any, *, stream: bool, labels: Any = None
+) -> None:
+    """Take the rows into the running statistics; move the state to the coordinates they give.
+
+    ``labels`` are the names of the features, for the message about those whose squares overflow.
+    """
+    features, coordinates, curvature = state.features, state.coordinates, state.curvature
     if est.standardize:
-        features = state.features.merged(feature_moments(rows, moments))
-        check_spread(est, features.variance)
+        features = features.merged(feature_moments(rows, moments))
+        check_spread("X", features.variance, labels)
+        centered = est.fit_intercept and not is_sparse(rows)
+        coordinates = Coordinates.standard(features, centered=centered, intercept=est.fit_intercept)
+    targets = state.targets.merged(RunningMoments.of(rows.y, rows.weight))
+    check_spread("y", targets.variance, None)
+    if est.learning_rate == "auto":
+        single = stream or moments is None
+        seen = Curvature.of(rows, coordinates, intercept=est.fit_intercept, moments=moments, single=single)
+        if not np.isfinite(seen.mean + seen.largest):
+            check_spread("X", feature_moments(rows).variance, labels)
+        curvature = curvature.merged(seen)
     if est.loss != "squared_error" and state.robust_spread.size == 0:
         state.robust_spread = robust_spread(rows.y, rows.weight)
-    state.targets = state.targets.merged(RunningMoments.of(rows.y, rows.weight))
-    if features is not None:
-        state.features = features
-        centered = est.fit_intercept and not is_sparse(rows)
-        state.change_coordinates(
-            Coordinates.standard(features, centered=centered, intercept=est.fit_intercept)
-        )
-    if est.learning_rate == "auto":
-        curvature = Curvature.of(
-            rows,
-            state.coordinates,
-            intercept=est.fit_intercept,
-            moments=moments,
-            single=stream or moments is None,
-        )
-        state.curvature = state.curvature.merged(curvature)
+    state.features, state.targets, state.curvature = features, targets, curvature
+    state.change_coordinates(coordinates)
 
 
 def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:

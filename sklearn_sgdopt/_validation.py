@@ -225,14 +225,10 @@ def check_rows(
 
 
 def _numeric_targets(name: str, target: np.ndarray) -> np.ndarray:
-    """Return y as real numbers in one or two dimensions."""
-    if target.ndim not in {1, 2}:
-        raise ValueError(f"{name} should be a 1d or 2d array, got an array of shape {target.shape} instead.")
+    """Return y as real numbers."""
     if target.dtype.kind in "fiub":
         return target
     try:
-        if target.dtype.kind == "c":
-            raise ValueError("Complex data not supported")
         return target.astype(np.float64)
     except (ValueError, TypeError) as error:
         raise ValueError(
@@ -240,13 +236,14 @@ def _numeric_targets(name: str, target: np.ndarray) -> np.ndarray:
         ) from error
 
 
-def check_spread(estimator: Any, variance: np.ndarray) -> None:
-    """Raise a ``ValueError`` that names the features whose squares overflow."""
+def check_spread(name: str, variance: np.ndarray, labels: Any) -> None:
+    """Raise a ``ValueError`` that names the columns whose squares overflow."""
     bad = np.flatnonzero(~np.isfinite(variance))
     if bad.size:
-        names = getattr(estimator, "feature_names_in_", np.arange(len(variance)))[bad[:5]].tolist()
+        columns = [str(j) if labels is None else repr(str(labels[j])) for j in bad[:5]]
         raise ValueError(
-            f"Input X has values whose squares overflow, in the features {names}. Divide them by a constant."
+            f"Input {name} has values whose squares overflow, in {'column' if bad.size == 1 else 'columns'} "
+            f"{', '.join(columns)}. Divide them by a constant."
         )
 
 

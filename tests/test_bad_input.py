@@ -67,8 +67,12 @@ BAD_ROWS = {
     "X without columns": (replaced(X=np.empty((ROWS, 0))), r"0 feature"),
     "NaN in sparse X": (replaced(X=sparse.csr_array(having("X", (3, 1), np.nan)["X"])), r"X.*column 1"),
     "infinity in sparse X": (replaced(X=sparse.csc_array(having("X", (3, 2), np.inf)["X"])), r"X.*column 2"),
-    "X whose squares overflow": (having("X", (3, 1), 1e200), r"squares overflow.*\[1\]"),
-    "X whose sum overflows": (having("X", ([3, 4], 1), 1.5e308), r"squares overflow.*\[1\]"),
+    "X whose squares overflow": (having("X", (3, 1), 1e200), r"X.*squares overflow.*column 1"),
+    "squares that overflow in a column of a frame": (
+        replaced(X=frame(b=np.where(FIRST, 1e200, 1.0))), r"X.*squares overflow.*column 'b'"
+    ),
+    "y whose squares overflow": (having("y", 5, 1e200), r"y.*squares overflow.*column 0"),
+    "X whose sum overflows": (having("X", ([3, 4], 1), 1.5e308), r"X.*squares overflow.*column 1"),
     "NaN in y": (having("y", 5, np.nan), r"y\b.*NaN"),
     "infinity in y": (having("y", 5, -np.inf), r"y\b.*infinity"),
     "NaN in y of two columns": (replaced(y=np.where(FIRST[:, None], [1.0, np.nan], 2.0)), r"y\b.*NaN"),

@@ -274,3 +274,23 @@ def test_nothing_is_left_where_no_feature_varies():
     model = GradientDescentRegressor("gd").fit(X, y)  # without a warning
     assert np.array_equal(model.coef_, [0.0, 0.0])
     assert model.intercept_ == pytest.approx(4.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1e120, 1e155, 1e300])
+@pytest.mark.parametrize("solver", ["gd", "sgd", "momentum", "adam"])
+def test_no_parameter_overflows(solver, size):
+    """The last update of an epoch overflows where all losses that the epoch saw are finite."""
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((100, 3)), rng.standard_normal(100)
+    X[3, 1] = size
+    model = GradientDescentRegressor(solver, standardize=False, learning_rate=0.01, epochs=20, random_state=0)
+    with pytest.warns(ConvergenceWarning, match=r"diverged with learning rate 0\.01.*feature"):
+        model.fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert np.isfinite(model.intercept_)
+    model.set_params(learning_rate="auto", tol=None)
+    if size > 1e154:
+        with pytest.raises(ValueError, match="X has values whose squares overflow, in column 1"):
+            model.fit(X, y)
+    else:
+        assert np.isfinite(model.fit(X, y).loss_curve_).all()
