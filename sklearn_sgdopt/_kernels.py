@@ -25,6 +25,7 @@ FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 SGD, MOMENTUM, NESTEROV, ADAM = range(4)
 SQUARED, HUBER, INSENSITIVE, SQUARED_INSENSITIVE, QUANTILE = range(5)
 CONSTANT, INVSCALING, COSINE = range(3)
+PLAIN, SCALED, AVERAGED = range(3)  # which vectors a step of `sparse_sgd_epoch` touches
 
 RULES = {"gd": SGD, "sgd": SGD, "momentum": MOMENTUM, "adam": ADAM}
 LOSSES = {
@@ -39,7 +40,7 @@ SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "
 
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 LEAST_POWER_ITERATIONS, MOST_POWER_ITERATIONS = 8, 40
-NEAR_ROWS = 8  # see `prefetch_ahead`
+NEAR_ROWS = 16  # see `prefetch_ahead`
 # Below these, scalars that stand for d products are multiplied out. The average of a sparse epoch is a
 # difference of terms that grow as its scale falls: it would lose their digits.
 LEAST_SCALE, LEAST_PAST = 1e-3, 1e-30
@@ -154,15 +155,21 @@ class Moments(NamedTuple):
 class Order(NamedTuple):
     """The order in which rows are visited, see `shuffle_rows`; empty arrays for the order they have.
 
-    Blocks hold ``2 ** block_shift`` rows: a shift takes a tenth of the time of a division. ``random`` is
-    the state of the random numbers, which goes on from epoch to epoch.
+    ``random`` is the state of the random numbers, which goes on from epoch to epoch.
     """
 
     rows: np.ndarray
     blocks: np.ndarray
     random: np.ndarray
-    block_shift: int
+    block_rows: int
     window_rows: int
+
+
+class Lazy(NamedTuple):
+    """Work space of `sparse_sgd_epoch`, empty elsewhere: ``pull`` (batch size,), ``pairs`` (d, 2)."""
+
+    pull: np.ndarray
+    pairs: np.ndarray
 
 
 class Plan(NamedTuple):
@@ -393,8 +400,8 @@ def shuffle_rows(order):
     end = 0
     window_start = 0
     for position in range(blocks.shape[0]):
-        first = blocks[position] << order.block_shift
-        for i in range(first, min(first + (1 << order.block_shift), rows.shape[0])):
+        first = blocks[position] * order.block_rows
+        for i in range(first, min(first + order.block_rows, rows.shape[0])):
             rows[end] = i
             end += 1
         if end - window_start >= order.window_rows or position + 1 == blocks.shape[0]:
@@ -403,38 +410,21 @@ def shuffle_rows(order):
 
 
 @jit
-def prefetch_rows(rows, first, count):
-    """Ask for ``count`` neighbouring rows."""
-    outputs = rows.y.shape[1]
-    prefetch(rows.y, first * outputs, count * outputs)
-    if rows.indptr.shape[0] == 0:
-        prefetch(rows.X, first * rows.features, count * rows.features)
-    else:
-        start, size = rows.indptr[first], rows.indptr[first + count] - rows.indptr[first]
-        prefetch(rows.data, start, size)
-        prefetch(rows.indices, start, size)
-
-
-@jit
 def prefetch_ahead(rows, order, position, count):
-    """Ask for the rows that come a window after those at ``position`` to ``position + count``.
+    """Ask for the rows that come `NEAR_ROWS` after those at ``position`` to ``position + count``.
 
-    They are asked for block by block, in the order in which they lie in memory, so that the requests run
-    at the speed of a sequential read; the window then waits in the second-level cache. Rows so wide that
-    blocks are single rows are asked for a little ahead only: a window of them fills the cache.
+    Their neighbours are asked for soon before or after: memory is read at nearly the speed of rows in order.
     """
-    total, blocks = order.rows.shape[0], order.blocks.shape[0]
-    if blocks == 0:
-        return
-    if order.block_shift == 0:
-        for ahead in range(position + NEAR_ROWS, min(position + NEAR_ROWS + count, total)):
-            prefetch_rows(rows, order.rows[ahead], 1)
-        return
-    block_rows = 1 << order.block_shift
-    ahead = position + order.window_rows + block_rows - 1  # the blocks that begin there or later
-    for block in range(ahead >> order.block_shift, min((ahead + count) >> order.block_shift, blocks)):
-        first = order.blocks[block] << order.block_shift
-        prefetch_rows(rows, first, min(block_rows, total - first))
+    outputs = rows.y.shape[1]
+    for ahead in range(position + NEAR_ROWS, min(position + NEAR_ROWS + count, order.rows.shape[0])):
+        i = order.rows[ahead]
+        prefetch(rows.y, i * outputs, outputs)
+        if rows.indptr.shape[0] == 0:
+            prefetch(rows.X, i * rows.features, rows.features)
+        else:
+            start, size = rows.indptr[i], rows.indptr[i + 1] - rows.indptr[i]
+            prefetch(rows.data, start, size)
+            prefetch(rows.indices, start, size)
 
 
 @jit
@@ -564,33 +554,54 @@ def mean_loss(rows, coordinates, theta, slope, objective, stride):
 
 
 @jit
-def fold_average(slope, old, o, share):
-    """Make ``old[o]`` the average ``share[0] * slope + share[1] * old`` itself."""
-    for j in range(slope.shape[1]):
-        old[o, j] = share[0] * slope[o, j] + share[1] * old[o, j]
+def fold_average(slope, pairs, new, past):
+    """Make the first of each pair the average ``new * slope + past * first`` itself."""
+    for j in range(slope.shape[0]):
+        pairs[j, 0] = new * slope[j] + past * pairs[j, 0]
 
 
 @jit
-def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace):
+def sparse_step(rows, i, length, back, S, pairs, form):
+    """Take ``length`` times row i from S, in the data's units, and what its average must not feel from U."""
+    first, last = rows.indptr[i], rows.indptr[i + 1]
+    data, indices = rows.data[first:last], rows.indices[first:last]
+    if form == PLAIN:
+        for q in range(data.shape[0]):
+            S[indices[q]] -= length * data[q]
+    elif form == SCALED:
+        for q in range(data.shape[0]):
+            S[indices[q]] -= length * data[q] * pairs[indices[q], 1]
+    else:
+        for q in range(data.shape[0]):
+            j = indices[q]
+            change = length * data[q] * pairs[j, 1]
+            S[j] -= change
+            pairs[j, 0] += back * change
+
+
+@jit
+def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, trace):
     """Plain SGD on CSR rows at a cost that grows with the non-zeros of a batch only.
 
     The slopes are kept as ``scale * S``, so that shrinking by the l2 penalty is one product, and
     their average as ``new * S + past * U`` (Bottou 2012, "Stochastic gradient descent tricks",
-    section 5): a change of S that the past average must not feel is taken back from U. ``pull``
-    holds the derivative of the loss for each row of a batch. Outputs are trained in turn.
+    section 5): a change of S that the past average must not feel is taken back from U. ``lazy.pull``
+    holds the derivative of the loss for each row of a batch, ``lazy.pairs`` U beside the squared inverse
+    scale: what is read together lies in one cache line. Outputs are trained in turn.
     """
-    theta, average, S, U = parameters.theta, parameters.average, parameters.slope, parameters.gradient
-    inverse = coordinates.inverse_scale
+    inverse, pull, pairs = coordinates.inverse_scale, lazy.pull, lazy.pairs
     total, features = rows.y.shape[0], rows.features
-    mean_scale = 1.0 / (rows.mean_weight * total * theta.shape[0])
-    plain = True
+    mean_scale = 1.0 / (rows.mean_weight * total * parameters.theta.shape[0])
+    form = AVERAGED if plan.averaging else PLAIN
     for j in range(features):
-        plain &= inverse[j] == 1.0
+        if form == PLAIN and inverse[j] != 1.0:
+            form = SCALED
     loss = 0.0
     begin = t
-    for o in range(theta.shape[0]):
+    for o in range(parameters.theta.shape[0]):
+        theta, average, S = parameters.theta[o], parameters.average[o], parameters.slope[o]
         for j in range(features):
-            U[o, j] = average[o, j] * inverse[j]
+            pairs[j, 0], pairs[j, 1] = average[j] * inverse[j], inverse[j] * inverse[j]
         scale, new, past = 1.0, 0.0, 1.0
         t = begin
         start = 0
@@ -600,7 +611,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             for position in range(start, stop):
                 prefetch_ahead(rows, order, position, 1)
                 i = row_at(order, position)
-                z = scale * row_product(rows, coordinates, i, S, o) + theta[o, features]
+                z = scale * row_product(rows, coordinates, i, parameters.slope, o) + theta[features]
                 value, g = weighted_loss(rows, objective, i, o, z)
                 loss += value
                 pull[position - start] = g
@@ -612,48 +623,35 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             rate = rule.rate[o] * decay(rule, t) * share
             scale *= 1.0 - rate * objective.l2
             if abs(scale) < LEAST_SCALE:
-                fold_average(S, U, o, (new, past))
+                fold_average(S, pairs, new, past)
                 for j in range(features):
-                    S[o, j] *= scale
+                    S[j] *= scale
                 scale, new, past = 1.0, 0.0, 1.0
             step = rate / ((stop - start) * rows.mean_weight)
             for position in range(start, stop):
-                i = row_at(order, position)
-                g = step * pull[position - start] / scale
-                first, last = rows.indptr[i], rows.indptr[i + 1]
-                data, indices = rows.data[first:last], rows.indices[first:last]
-                if plain and not plan.averaging:  # one array to touch, not three
-                    for q in range(data.shape[0]):
-                        S[o, indices[q]] -= g * data[q]
-                else:
-                    back = new / past
-                    for q in range(data.shape[0]):
-                        j = indices[q]
-                        change = g * data[q] * inverse[j] * inverse[j]
-                        S[o, j] -= change
-                        U[o, j] += back * change
+                length = step * pull[position - start] / scale
+                sparse_step(rows, row_at(order, position), length, new / past, S, pairs, form)
             if plan.fit_intercept:
-                theta[o, features] -= step * push
+                theta[features] -= step * push
             if plan.averaging:
                 forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
                 new = (1.0 - forget) * new + forget * scale
                 past *= 1.0 - forget
-                average[o, features] += forget * (theta[o, features] - average[o, features])
+                average[features] += forget * (theta[features] - average[features])
                 if past < LEAST_PAST:
-                    fold_average(S, U, o, (new, past))
+                    fold_average(S, pairs, new, past)
                     new, past = 0.0, 1.0
             if t < trace.shape[0]:
                 for j in range(features):
-                    trace[t, o, j] = scale * S[o, j] / inverse[j] if inverse[j] > 0.0 else 0.0
-                trace[t, o, features] = theta[o, features]
+                    trace[t, o, j] = scale * S[j] / inverse[j] if inverse[j] > 0.0 else 0.0
+                trace[t, o, features] = theta[features]
             start = stop
         for j in range(features):
             width = 1.0 / inverse[j] if inverse[j] > 0.0 else 0.0
-            theta[o, j] = scale * S[o, j] * width
+            theta[j] = scale * S[j] * width
             if plan.averaging:
-                average[o, j] = (new * S[o, j] + past * U[o, j]) * width
-            S[o, j] *= scale
-            U[o, j] = 0.0
+                average[j] = (new * S[j] + past * pairs[j, 0]) * width
+            S[j] *= scale
     return loss * mean_scale, t
 
 
@@ -689,7 +687,7 @@ def sgd_on_row(rows, coordinates, parameters, objective, rule, plan, order, posi
 
 
 @jit
-def epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace):
+def epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, trace):
     """One pass over the rows in batches. Returns the mean loss seen and the update count.
 
     The pass is left as soon as its mean loss is known to exceed ``plan.loss_limit``.
@@ -698,8 +696,8 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, 
     outputs = parameters.theta.shape[0]
     if plan.shuffle:
         shuffle_rows(order)
-    if pull.shape[0] > 0:
-        return sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace)
+    if lazy.pull.shape[0] > 0:
+        return sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, trace)
     scale = 1.0 / (rows.mean_weight * total * outputs)
     loss = 0.0
     start = 0
@@ -799,7 +797,7 @@ def train(
     rule,
     plan,
     order,
-    pull,
+    lazy,
     t,
     losses,
     watch,
@@ -816,7 +814,7 @@ def train(
     for index in range(losses.shape[0]):
         copy_parameters(stack, saved)
         losses[index], after = epoch(
-            rows, coordinates, parameters, objective, rule, plan, order, pull, t, trace
+            rows, coordinates, parameters, objective, rule, plan, order, lazy, t, trace
         )
         # The last update of an epoch may overflow though all losses that the epoch saw are finite.
         if not losses[index] <= plan.loss_limit or not are_finite(parameters.theta):

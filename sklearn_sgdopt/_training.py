@@ -26,9 +26,8 @@ FORGETTING, GD_FORGETTING = 4.0, 30.0
 MIN_UPDATES = 200  # before averages are old enough to be judged
 MIN_ROWS_A_PARAMETER = 2400
 MAX_EARLIEST_STOP = 300
-# A shuffle moves blocks of neighbouring rows, of about 4 KiB, and mixes the rows of 128 blocks: part of
-# the second-level cache.
-BLOCK_VALUES, LARGEST_BLOCK, WINDOW_BLOCKS = 512, 16, 128
+# A shuffle moves blocks of neighbouring rows and mixes the rows of 128 blocks.
+NARROW, NARROW_BLOCK, BLOCK, WINDOW_BLOCKS = 32, 16, 8, 128
 PLATEAU_CUT = 5.0  # "adaptive" divides the rate by this
 SMALLEST_CUT = 1e-3  # and gives up below this part of the first rate
 
@@ -255,12 +254,15 @@ Run = Callable[[np.ndarray, int], tuple[int, int, int]]
 
 def make_order(rows: int, features: int, random: np.ndarray, *, shuffle: bool) -> Any:
     """Return room for the order of the rows, with blocks and windows fit for their width."""
-    block_rows = min(LARGEST_BLOCK, max(1, BLOCK_VALUES // max(1, features)))
-    shift = block_rows.bit_length() - 1
-    window_rows = max(WINDOW_BLOCKS, min(LARGEST_BLOCK, BLOCK_VALUES // max(1, features)) * WINDOW_BLOCKS)
+    block_rows = NARROW_BLOCK if features <= NARROW else BLOCK
     size = rows if shuffle else 0
-    blocks = -(-size // (1 << shift))
-    return kernels().Order(np.empty(size, np.int64), np.empty(blocks, np.int64), random, shift, window_rows)
+    return kernels().Order(
+        rows=np.empty(size, np.int64),
+        blocks=np.empty(-(-size // block_rows), np.int64),
+        random=random,
+        block_rows=block_rows,
+        window_rows=block_rows * WINDOW_BLOCKS,
+    )
 
 
 def make_run(
@@ -293,13 +295,13 @@ def make_run(
         return run_on_moments
     order = make_order(total, features, state.random, shuffle=plan.shuffle)
     # Where only the coordinates of a batch change, the others are kept as lazy products.
-    lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
-    pull = np.empty(plan.batch_size if lazy else 0)
+    is_lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
+    lazy = k.Lazy(np.empty(plan.batch_size if is_lazy else 0), np.empty((features if is_lazy else 0, 2)))
 
     def run_on_rows(losses: np.ndarray, done: int) -> tuple[int, int, int]:
         return k.train(
             rows, coordinates, parameters, state.stack, saved, objective, rule, plan,
-            order, pull, state.t, losses, watch, done, trace,
+            order, lazy, state.t, losses, watch, done, trace,
         )  # fmt: skip
 
     # What overflows is told by the loss that comes out, interpreted as compiled.

@@ -303,9 +303,8 @@ def test_shuffled_rows_are_a_permutation_that_keeps_locality(rows, features, ord
     first, again, other = orders
     assert np.array_equal(again.rows, first.rows)
     assert rows == 2 or not np.array_equal(other.rows, first.rows)
-    size = 1 << first.block_shift
-    assert size == 1 or size * features <= 512
-    assert first.window_rows >= 128 * size
+    size = first.block_rows
+    assert first.window_rows == 128 * size
     if rows % size == 0:  # else a window may end between two multiples of its size
         for start in range(0, rows - first.window_rows + 1, first.window_rows):
             window = first.rows[start : start + first.window_rows]
@@ -315,9 +314,8 @@ def test_shuffled_rows_are_a_permutation_that_keeps_locality(rows, features, ord
 
 @pytest.mark.skipif(not INTERPRETED, reason="what compiled loops ask of the cache cannot be seen")
 @pytest.mark.parametrize("form", ["dense", "csr"])
-@pytest.mark.parametrize("block_rows", [4, 1])
-def test_rows_are_asked_for_once_and_before_they_are_read(form, block_rows, orders, monkeypatch):
-    rows, features, window_rows = 64, 3, 16
+def test_rows_are_asked_for_once_and_before_they_are_read(form, orders, monkeypatch):
+    rows, features, ahead = 64, 3, 5
     X = np.random.default_rng(0).normal(size=(rows, features))
     X[::5] = 0.0
     asked, read, point_loss = {}, [], _kernels.point_loss
@@ -329,8 +327,7 @@ def test_rows_are_asked_for_once_and_before_they_are_read(form, block_rows, orde
 
     monkeypatch.setattr(_kernels, "prefetch", prefetch)
     monkeypatch.setattr(_kernels, "point_loss", lambda *values: read.append(1) or point_loss(*values))
-    monkeypatch.setattr(_training, "BLOCK_VALUES", block_rows * features)
-    monkeypatch.setattr(_training, "WINDOW_BLOCKS", window_rows // block_rows)
+    monkeypatch.setattr(_kernels, "NEAR_ROWS", ahead)
     model = GradientDescentRegressor("sgd", batch_size=1, epochs=1, tol=None, random_state=0)
     model.fit(FORMS[form](X), X[:, 0])
 
@@ -343,8 +340,7 @@ def test_rows_are_asked_for_once_and_before_they_are_read(form, block_rows, orde
     targets = elements(np.float64, rows, 1)
     visited = orders[0].rows
     assert len(read) == rows
-    assert all(targets.get(row, 0) <= position for position, row in enumerate(visited))
-    assert set(visited[window_rows + block_rows :]) <= set(targets)
+    assert targets == {row: position for position, row in enumerate(visited[ahead:])}
     if form == "dense":
         assert set(targets) == {i // features for i in elements(np.float64, rows, features)}
     else:
