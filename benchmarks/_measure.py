@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 Task = Callable[[], object]
+Fit = Callable[[int], object]  # takes the number of epochs
 
 
 def seconds(task: Task) -> float:
@@ -21,6 +22,18 @@ def medians(first: Task, second: Task, *, repeats: int = 5) -> tuple[float, floa
     first(), second()
     times = np.array([(seconds(first), seconds(second)) for _ in range(repeats)])
     return tuple(np.median(times, axis=0))
+
+
+def epochs(first: Fit, second: Fit, *, per_fit: int, repeats: int = 5) -> tuple[float, float]:
+    """Median seconds of one epoch of each: fits of ``1 + per_fit`` epochs less fits of 1, timed in turn.
+
+    What a fit does once, validation and statistics, is not part of an epoch.
+    """
+    tasks = [lambda fit=fit, n=n: fit(n) for fit in (first, second) for n in (1, 1 + per_fit)]
+    for task in tasks:
+        task()
+    times = np.median([[seconds(task) for task in tasks] for _ in range(repeats)], axis=0)
+    return (times[1] - times[0]) / per_fit, (times[3] - times[2]) / per_fit
 
 
 def peak_bytes(task: Task) -> int:

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,11 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks._measure import Table, medians, peak_bytes, seconds
+from benchmarks._measure import Fit, Table, epochs, medians, peak_bytes, seconds
 from benchmarks.defaults import least_squares
 from sklearn_sgdopt import GradientDescentRegressor
 
-EPOCHS = 4  # in a fit: what a fit does once counts as it does for a user, a part of each epoch
+EPOCHS = 4
 
 
 def problem(rows: int, features: int, dtype: Any = np.float64) -> tuple[np.ndarray, np.ndarray]:
@@ -27,20 +26,22 @@ def problem(rows: int, features: int, dtype: Any = np.float64) -> tuple[np.ndarr
     return X, X @ np.ones(features) + generator.standard_normal(rows)
 
 
-def ours(X: Any, y: Any, solver: str = "sgd", **options: Any) -> Callable[[], object]:
-    """A fit of a few epochs with the default settings."""
-    model = GradientDescentRegressor(solver, epochs=EPOCHS, tol=None, random_state=0, **options)
-    return lambda: model.fit(X, y)
+def ours(X: Any, y: Any, solver: str = "sgd", **options: Any) -> Fit:
+    """Fits of some epochs with the default settings."""
+    return lambda epochs: GradientDescentRegressor(
+        solver, epochs=epochs, tol=None, random_state=0, **options
+    ).fit(X, y)
 
 
-def theirs(X: Any, y: Any) -> Callable[[], object]:
-    """As many epochs of SGDRegressor."""
-    model = SGDRegressor(max_iter=EPOCHS, tol=None, learning_rate="constant", eta0=1e-4, random_state=0)
-    return lambda: model.fit(X, y)
+def theirs(X: Any, y: Any) -> Fit:
+    """Fits of as many epochs of SGDRegressor."""
+    return lambda epochs: SGDRegressor(
+        max_iter=epochs, tol=None, learning_rate="constant", eta0=1e-4, random_state=0
+    ).fit(X, y)
 
 
 def epochs_of_dense_rows(table: Table) -> None:
-    """Epochs against SGDRegressor, in memory and in cache."""
+    """Epochs against SGDRegressor, in memory and in cache; and the fits that they are taken from."""
     goals = {
         (1_000_000, 8): (6, 4),
         (1_000_000, 20): (6, 4),
@@ -52,29 +53,26 @@ def epochs_of_dense_rows(table: Table) -> None:
     for (rows, features), pair in goals.items():
         X, y = problem(rows, features)
         for batch_size, goal in zip((32, 1), pair, strict=True):
-            mine, other = medians(ours(X, y, batch_size=batch_size), theirs(X, y))
-            table.faster(
-                f"epoch {rows:,} x {features}, batch {batch_size}", "SGDRegressor", mine, other, goal
-            )
+            mine, other = epochs(ours(X, y, batch_size=batch_size), theirs(X, y), per_fit=EPOCHS)
+            what = f"epoch {rows:,} x {features}, batch {batch_size}"
+            table.faster(what, "SGDRegressor", mine, other, goal)
 
 
 def epochs_against_ourselves(table: Table) -> None:
     """Float32, reading X once, Adam, and the neural network."""
     X, y = problem(1_000_000, 20)
     X32 = X.astype(np.float32)
-    mine, other = medians(ours(X32, y), ours(X, y))
+    mine, other = epochs(ours(X32, y), ours(X, y), per_fit=EPOCHS)
     table.faster("epoch 1,000,000 x 20, float32", "float64", mine, other, 1.3)
     for shuffle, goal in ((True, 3), (False, 1.6)):
         plain = {"standardize": False, "average": False, "learning_rate": 1e-4, "shuffle": shuffle}
-        # The difference of two fits is epochs alone, as a sum is a read alone.
-        short = GradientDescentRegressor("sgd", epochs=1, tol=None, **plain)
-        long = GradientDescentRegressor("sgd", epochs=1 + EPOCHS, tol=None, **plain)
-        once, more = medians(lambda: short.fit(X, y), lambda: long.fit(X, y))  # noqa: B023
+        mine, _ = epochs(ours(X, y, **plain), lambda _: None, per_fit=EPOCHS)
         read, _ = medians(X.sum, lambda: None)
         what = f"epoch 1,000,000 x 20, {'shuffled' if shuffle else 'in order'}"
-        table.at_most(what, "reading X once", (more - once) / EPOCHS, read, goal)
+        table.at_most(what, "reading X once", mine, read, goal)
     for batch_size, goal in ((32, 1.2), (1, 3)):
-        mine, other = medians(ours(X, y, "adam", batch_size=batch_size), ours(X, y, batch_size=batch_size))
+        options = {"batch_size": batch_size}
+        mine, other = epochs(ours(X, y, "adam", **options), ours(X, y, **options), per_fit=EPOCHS)
         table.at_most(f"adam, epoch 1,000,000 x 20, batch {batch_size}", "sgd", mine, other, goal)
     X, y = X[:200_000], y[:200_000]
     network = MLPRegressor(
@@ -86,7 +84,7 @@ def epochs_against_ourselves(table: Table) -> None:
         tol=0.0,
         learning_rate_init=1e-4,
     )
-    mine, other = medians(ours(X, y), lambda: network.fit(X, y), repeats=3)
+    mine, other = medians(lambda: ours(X, y)(EPOCHS), lambda: network.fit(X, y), repeats=3)
     table.faster("epoch 200,000 x 20, batch 32", "MLPRegressor", mine / EPOCHS, other, 60)
 
 
@@ -96,14 +94,25 @@ def sparse_rows(table: Table) -> None:
     X = sparse.random_array((rows, features), density=filled / features, format="csr", rng=1)
     X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
     y = X @ np.random.default_rng(0).standard_normal(features)
-    plain = {"standardize": False, "learning_rate": 1e-4, "penalty": "l2"}
-    mine, other = medians(ours(X, y, **plain), theirs(X, y))
-    table.faster("epoch CSR 100,000 x 50,000, 80 a row, batch 32", "SGDRegressor", mine, other, 3)
-    mine, other = medians(ours(X, y, penalty="l2"), theirs(X, y))
-    table.faster("the same, standardised at the automatic rate", "SGDRegressor", mine, other, 3)
+    plain = {"standardize": False, "learning_rate": 1e-4, "penalty": "l2", "average": False}
+    what = "epoch CSR 100,000 x 50,000, 80 a row, batch 32"
+    mine, other = epochs(ours(X, y, **plain), theirs(X, y), per_fit=EPOCHS)
+    table.faster(what, "SGDRegressor", mine, other, 3)
+    mine, other = epochs(ours(X, y, penalty="l2"), theirs(X, y), per_fit=EPOCHS)
+    table.faster("the same, standardised and averaged", "SGDRegressor", mine, other, 3)
     size = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
-    peak = peak_bytes(ours(X, y, penalty="l2"))
+    peak = peak_bytes(lambda: ours(X, y, penalty="l2")(EPOCHS))
     table.at_most("the same, peak extra memory of a fit", "size of X", peak, size, 0.3)
+
+
+def two_threads(table: Table) -> None:
+    """Full batches of a loss that has no second moments, by two threads."""
+    X, y = problem(100_000, 100)
+    options = {"solver": "gd", "loss": "huber"}
+    mine, other = epochs(
+        ours(X, y, n_jobs=2, **options), ours(X, y, n_jobs=1, **options), per_fit=10 * EPOCHS
+    )
+    table.faster("gd, huber, epoch 100,000 x 100, two threads", "one thread", mine, other, 1)
 
 
 def full_batches(table: Table) -> None:
@@ -171,7 +180,7 @@ def memory(table: Table) -> None:
     """Peak extra memory of a fit."""
     X, y = problem(1_000_000, 20)
     for solver in ("gd", "sgd", "momentum", "adam"):
-        peak = peak_bytes(ours(X, y, solver))
+        peak = peak_bytes(lambda: ours(X, y, solver)(EPOCHS))  # noqa: B023
         table.at_most(
             f"peak extra memory of a fit, 1,000,000 x 20, {solver}", "size of X", peak, X.nbytes, 0.3
         )
@@ -186,6 +195,7 @@ def main() -> None:
     epochs_of_dense_rows(table)
     epochs_against_ourselves(table)
     sparse_rows(table)
+    two_threads(table)
     full_batches(table)
     time_to_accuracy(table)
     memory(table)

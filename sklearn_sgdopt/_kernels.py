@@ -787,6 +787,23 @@ def is_flat(watch, value, done, plan):
 
 
 @jit
+def judge(rows, coordinates, parameters, stack, saved, objective, plan, loss, watch, done):
+    """Tell how the epoch that makes ``done`` ended; one that diverged is undone."""
+    # The last update of an epoch may overflow though all losses that the epoch saw are finite.
+    if not loss <= plan.loss_limit or not are_finite(parameters.theta):
+        copy_parameters(saved, stack)
+        return DIVERGED
+    if not is_watched(watch, done, plan):
+        return EXHAUSTED
+    if plan.averaging:
+        value = mean_loss(rows, coordinates, parameters.average, saved[0], objective, plan.monitor_stride)
+        value += penalty(parameters.average, objective)
+    else:
+        value = loss + penalty(parameters.theta, objective)
+    return CONVERGED if is_flat(watch, value, done, plan) else EXHAUSTED
+
+
+@jit
 def train(
     rows,
     coordinates,
@@ -816,22 +833,49 @@ def train(
         losses[index], after = epoch(
             rows, coordinates, parameters, objective, rule, plan, order, lazy, t, trace
         )
-        # The last update of an epoch may overflow though all losses that the epoch saw are finite.
-        if not losses[index] <= plan.loss_limit or not are_finite(parameters.theta):
-            copy_parameters(saved, stack)
+        status = judge(
+            rows, coordinates, parameters, stack, saved, objective, plan, losses[index], watch, done + 1
+        )
+        if status == DIVERGED:
             return index + 1, t, DIVERGED
         t = after
         done += 1
-        if not is_watched(watch, done, plan):
-            continue
-        if plan.averaging:
-            value = mean_loss(rows, coordinates, parameters.average, saved[0], objective, plan.monitor_stride)
-            value += penalty(parameters.average, objective)
-        else:
-            value = losses[index] + penalty(parameters.theta, objective)
-        if is_flat(watch, value, done, plan):
+        if status == CONVERGED:
             return index + 1, t, CONVERGED
     return losses.shape[0], t, EXHAUSTED
+
+
+# --------------------------------------------------------------------------------------------
+# Batches in parts, each of which may be summed by a thread
+
+
+@jit
+def accumulate_parts(rows, coordinates, parameters, objective, order, bounds, gradients, losses, first, step):
+    """Sum the gradients of every ``step``-th part of a batch, from the ``first``, and their losses.
+
+    Part p holds the rows at ``bounds[p]`` to ``bounds[p + 1]``; its gradient goes to ``gradients[p]``, which
+    is zero, its loss to ``losses[p]``.
+    """
+    theta, moment, second, average, slope, _ = parameters
+    for part in range(first, losses.shape[0], step):
+        own = Parameters(theta, moment, second, average, slope, gradients[part])
+        losses[part] = accumulate(rows, coordinates, own, objective, order, bounds[part], bounds[part + 1])
+
+
+@jit
+def finish_batch(parameters, coordinates, objective, rule, plan, gradients, factor, share, t, trace):
+    """Make update ``t`` along the sum of the parts' gradients, which are left at zero."""
+    gradient = parameters.gradient
+    for part in range(gradients.shape[0]):
+        for o in range(gradient.shape[0]):
+            for j in range(gradient.shape[1]):
+                gradient[o, j] += gradients[part, o, j]
+                gradients[part, o, j] = 0.0
+    if not plan.fit_intercept:
+        for o in range(gradient.shape[0]):
+            gradient[o, gradient.shape[1] - 1] = 0.0
+    apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
+    record(parameters.theta, trace, t)
 
 
 # --------------------------------------------------------------------------------------------

@@ -112,6 +112,9 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Share of the rows held out where `fit` is given no ``X_val``.
     warm_start : bool, default=False
         Whether `fit` goes on from where the last call ended.
+    n_jobs : int, default=None
+        Threads for what pays to be split: "gd", and batches of a million values or more. ``None`` means 1
+        unless in a :obj:`joblib.parallel_backend` context, -1 all processors. Results do not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of the shuffling.
     verbose : int, default=0
@@ -202,6 +205,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         warm_start: bool = False,
+        n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
     ):
@@ -231,6 +235,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.warm_start = warm_start
+        self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
 

@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sklearn_sgdopt._full_batch import moments_pay, second_moments
+from sklearn_sgdopt._large_batches import Run, pays_in_parts, run_in_parts
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, loss_width, make_objective, robust_spread
 from sklearn_sgdopt._optimizer_state import OptimizerState
@@ -103,7 +104,7 @@ def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     exact = batch_rows(est, rows) == len(rows.y) and (gd or (est.standardize and not stream))
     squares = est.loss == "squared_error" and not is_sparse(rows)
     if exact and squares and moments_pay(len(rows.y), rows.features, epochs):
-        return second_moments(rows)
+        return second_moments(rows, est.n_jobs)
     return None
 
 
@@ -249,9 +250,6 @@ def reference_losses(
     return floor, growth * (state.reference_loss + rounding)
 
 
-Run = Callable[[np.ndarray, int], tuple[int, int, int]]
-
-
 def make_order(rows: int, features: int, random: np.ndarray, *, shuffle: bool) -> Any:
     """Return room for the order of the rows, with blocks and windows fit for their width."""
     block_rows = NARROW_BLOCK if features <= NARROW else BLOCK
@@ -297,6 +295,22 @@ def make_run(
     # Where only the coordinates of a batch change, the others are kept as lazy products.
     is_lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
     lazy = k.Lazy(np.empty(plan.batch_size if is_lazy else 0), np.empty((features if is_lazy else 0, 2)))
+
+    if pays_in_parts(plan.batch_size, *state.theta.shape) and not is_lazy:
+        return run_in_parts(
+            est.n_jobs,
+            state,
+            rows,
+            coordinates,
+            parameters,
+            saved,
+            objective,
+            rule,
+            plan,
+            order,
+            watch,
+            trace,
+        )
 
     def run_on_rows(losses: np.ndarray, done: int) -> tuple[int, int, int]:
         return k.train(

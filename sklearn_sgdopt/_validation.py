@@ -97,6 +97,10 @@ PARAMETERS: Mapping[str, Check] = {
     "early_stopping": BOOLEAN,
     "validation_fraction": number(0.0, 1.0, open_low=True),
     "warm_start": BOOLEAN,
+    "n_jobs": (
+        "None or an integer other than 0",
+        lambda value: value is None or (_is_integer(value) and value != 0),
+    ),
     "random_state": SEED,
     "verbose": either(BOOLEAN, integer(0)),
 }

@@ -154,6 +154,7 @@ BAD_PARAMETERS = [
         "early_stopping": ("auto", None),
         "validation_fraction": (0.0, 1.0, -0.5),
         "warm_start": ("yes", None),
+        "n_jobs": (0, 1.5, "all", True),
         "random_state": ("seed", -1, 1.5),
         "verbose": (-1, "loud"),
     }.items()

@@ -1,0 +1,89 @@
+"""Epochs with batches so large that their gradient is summed in parts, by as many threads as there are."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sklearn_sgdopt._lazy import kernels
+from sklearn_sgdopt._threads import Map, ordered_map
+
+PARTS = 16  # of a batch, whatever the number of threads: sums do not depend on it
+LEAST_VALUES = 1 << 20  # products in a batch from which handing out parts costs nothing that shows
+
+# Takes room for losses and the number of epochs made; returns epochs run, the update count, the outcome.
+Run = Callable[[np.ndarray, int], tuple[int, int, int]]
+
+
+def pays_in_parts(batch_size: int, outputs: int, width: int) -> bool:
+    """Whether a batch is large enough to be summed in parts."""
+    return batch_size >= PARTS and batch_size * outputs * width >= LEAST_VALUES
+
+
+def run_in_parts(
+    n_jobs: int | None,
+    state: Any,
+    rows: Any,
+    coordinates: Any,
+    parameters: Any,
+    saved: np.ndarray,
+    objective: Any,
+    rule: Any,
+    plan: Any,
+    order: Any,
+    watch: np.ndarray,
+    trace: np.ndarray,
+) -> Run:
+    """Return the function that runs epochs as `_kernels.train` does, with each batch summed in parts."""
+    k = kernels()
+    total = len(rows.y)
+    scale = 1.0 / (rows.mean_weight * total * state.theta.shape[0])
+    gradients, losses_of_parts = np.zeros((PARTS, *state.theta.shape)), np.empty(PARTS)
+
+    def sum_parts(start: int, stop: int, threads: int, each: Map) -> float:
+        bounds = np.linspace(start, stop, PARTS + 1).astype(np.int64)
+
+        def sum_some(first: int) -> None:
+            k.accumulate_parts(
+                rows, coordinates, parameters, objective, order, bounds, gradients, losses_of_parts,
+                first, threads,
+            )  # fmt: skip
+
+        for _ in each(sum_some, range(threads)):
+            pass
+        return float(losses_of_parts.sum())
+
+    def epoch(t: int, threads: int, each: Map) -> tuple[float, int]:
+        if plan.shuffle:
+            k.shuffle_rows(order)
+        loss = 0.0
+        for start in range(0, total, plan.batch_size):
+            stop = min(start + plan.batch_size, total)
+            t += 1
+            share = min(1.0, (stop - start) / plan.whole_batch) if plan.whole_batch > 0 else 1.0
+            factor = share / ((stop - start) * rows.mean_weight)
+            loss += sum_parts(start, stop, threads, each)
+            k.finish_batch(parameters, coordinates, objective, rule, plan, gradients, factor, share, t, trace)
+            if not loss * scale <= plan.loss_limit:
+                break
+        return loss * scale, t
+
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is told by the loss that comes out
+    def run(losses: np.ndarray, done: int) -> tuple[int, int, int]:
+        t = state.t
+        with ordered_map(n_jobs) as (threads, each):
+            for index in range(len(losses)):
+                k.copy_parameters(state.stack, saved)
+                losses[index], after = epoch(t, threads, each)
+                status = k.judge(
+                    rows, coordinates, parameters, state.stack, saved, objective, plan,
+                    losses[index], watch, done + index + 1,
+                )  # fmt: skip
+                if status == k.DIVERGED:
+                    return index + 1, t, status
+                t = after
+                if status == k.CONVERGED:
+                    return index + 1, t, status
+        return len(losses), t, k.EXHAUSTED
+
+    return run
