@@ -24,7 +24,7 @@ MODELS = {
         for solver in ("gd", "sgd", "momentum", "adam")
     },
     "SGDRegressor()": lambda seed: SGDRegressor(random_state=seed),
-    'MLPRegressor((), activation="identity")': lambda seed: MLPRegressor(
+    'MLPRegressor(hidden_layer_sizes=(), activation="identity")': lambda seed: MLPRegressor(
         hidden_layer_sizes=(), activation="identity", random_state=seed
     ),
     "StandardScaler + SGDRegressor": lambda seed: make_pipeline(

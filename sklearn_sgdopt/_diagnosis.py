@@ -4,21 +4,14 @@ import warnings
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgdopt._callbacks import FRAMES_BETWEEN
 from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._optimizer_state import OptimizerState
+from sklearn_sgdopt._rows import as_matrix, feature_moments, is_sparse, make_rows
 from sklearn_sgdopt._step_size import Curvature, automatic_rate
-from sklearn_sgdopt._training import (
-    Outcome,
-    batch_rows,
-    feature_moments,
-    is_sparse,
-    make_rows,
-    spread_of_targets,
-)
+from sklearn_sgdopt._training import Outcome, batch_rows, spread_of_targets
 
 COLLINEAR = 1e4  # condition number from which slow convergence is put down to the data
 WIDEST = 256  # features up to which the condition number is worth its cubic cost
@@ -116,8 +109,7 @@ def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, An
 def _every(rows: Any, stride: int) -> Any:
     """Every so many rows, dense."""
     if is_sparse(rows):
-        shape = (len(rows.y), rows.features)
-        X = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=shape)[::stride].toarray()
+        X = as_matrix(rows)[::stride].toarray()
     elif stride == 1:
         return rows
     else:

@@ -40,7 +40,7 @@ SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "
 
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 LEAST_POWER_ITERATIONS, MOST_POWER_ITERATIONS = 8, 40
-NEAR_ROWS = 16  # see `prefetch_ahead`
+NEAR_ROWS, WIDE = 16, 64  # see `prefetch_ahead`
 # Below these, scalars that stand for d products are multiplied out. The average of a sparse epoch is a
 # difference of terms that grow as its scale falls: it would lose their digits.
 LEAST_SCALE, LEAST_PAST = 1e-3, 1e-30
@@ -349,10 +349,11 @@ def _prefetch(context, array, index):
 @jit
 def prefetch(array, start, size):
     """Ask for elements ``start`` to ``start + size`` of the flattened array, a 64-byte line at a time."""
-    if COMPILED and size > 0:
+    if COMPILED:
         for j in range(0, size, 64 // array.itemsize):
             _prefetch(array, start + j)
-        _prefetch(array, start + size - 1)
+        if size > 1:
+            _prefetch(array, start + size - 1)
 
 
 @jit
@@ -410,27 +411,29 @@ def shuffle_rows(order):
 
 
 @jit
+def row_at(order, position):
+    """Return the row that is visited at ``position``."""
+    return position if order.rows.shape[0] == 0 else order.rows[position]
+
+
+@jit
 def prefetch_ahead(rows, order, position, count):
     """Ask for the rows that come `NEAR_ROWS` after those at ``position`` to ``position + count``.
 
     Their neighbours are asked for soon before or after: memory is read at nearly the speed of rows in order.
     """
+    if order.rows.shape[0] == 0 and rows.features < WIDE:
+        return  # the processor itself sees what comes
     outputs = rows.y.shape[1]
-    for ahead in range(position + NEAR_ROWS, min(position + NEAR_ROWS + count, order.rows.shape[0])):
-        i = order.rows[ahead]
-        prefetch(rows.y, i * outputs, outputs)
+    for ahead in range(position + NEAR_ROWS, min(position + NEAR_ROWS + count, rows.y.shape[0])):
+        i = row_at(order, ahead)
+        prefetch(rows.y, i * outputs, 1)  # the line of the first target: a request takes time as well
         if rows.indptr.shape[0] == 0:
             prefetch(rows.X, i * rows.features, rows.features)
         else:
             start, size = rows.indptr[i], rows.indptr[i + 1] - rows.indptr[i]
             prefetch(rows.data, start, size)
             prefetch(rows.indices, start, size)
-
-
-@jit
-def row_at(order, position):
-    """Return the row that is visited at ``position``."""
-    return position if order.rows.shape[0] == 0 else order.rows[position]
 
 
 @jit
@@ -998,12 +1001,31 @@ def column_moments(X, weight, mean, variance, block_mean, block_variance):
 
 
 @jit
+def spread(mean, variance):
+    """Return the standard deviation, or 0 where the variance is no more than rounding of the mean."""
+    deviation = np.sqrt(variance)
+    return deviation if deviation > 16.0 * EPS * abs(mean) else 0.0
+
+
+@jit
 def spreads(mean, variance, deviation):
-    """Fill in standard deviations; 0 where the variance is no more than rounding of the mean."""
+    """Fill in the standard deviations of columns."""
     for j in range(mean.shape[0]):
-        deviation[j] = np.sqrt(variance[j])
-        if not deviation[j] > 16.0 * EPS * abs(mean[j]):
-            deviation[j] = 0.0
+        deviation[j] = spread(mean[j], variance[j])
+
+
+@jit
+def standard_scale(mean, variance, intercept, inverse):
+    """Fill in the inverse of standard deviations, or of root mean squares where there is no intercept.
+
+    It is 0 for a constant, and 1 in the last place, which is the intercept's.
+    """
+    for j in range(mean.shape[0]):
+        scale = spread(mean[j], variance[j])
+        if not intercept:
+            scale = np.hypot(scale, mean[j])
+        inverse[j] = 1.0 / scale if scale > 0.0 else 0.0
+    inverse[mean.shape[0]] = 1.0
 
 
 @jit

@@ -15,6 +15,7 @@ from sklearn_sgdopt._diagnosis import warn_of_divergence, warn_of_slow_convergen
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import best_constant, penalty_strengths
 from sklearn_sgdopt._optimizer_state import OptimizerState
+from sklearn_sgdopt._rows import make_rows
 from sklearn_sgdopt._validation import (
     check_parameters,
     check_rows,
@@ -367,7 +368,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             X, y, weight, held_out = self._split(X, y, weight, generator)
         epochs = 1 if stream else self._most_epochs(*X.shape)
 
-        rows = training.make_rows(X, y, weight)
+        rows = make_rows(X, y, weight)
         state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
         first = state.targets.mass == 0.0
         moments = training.moments_for(self, rows, epochs=epochs, stream=stream)
@@ -382,7 +383,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             epochs=epochs,
             stream=stream,
             moments=moments,
-            validation=None if held_out is None else training.make_rows(*held_out),
+            validation=None if held_out is None else make_rows(*held_out),
             observer=tasks,
             trace=trace,
         )

@@ -68,13 +68,10 @@ class Coordinates(NamedTuple):
         Scaled by the standard deviation, or by the root mean square where no intercept can take
         up the mean.
         """
-        scale = moments.spread()
-        if not intercept:
-            scale = np.hypot(scale, moments.mean)
-        inverse = np.zeros(len(scale) + 1)
-        np.divide(1.0, scale, out=inverse[:-1], where=scale > 0.0)
-        inverse[-1] = 1.0
-        return cls(moments.mean if centered else np.zeros_like(scale), inverse)
+        mean = moments.mean
+        inverse = np.empty(len(mean) + 1)
+        kernels().standard_scale(mean, moments.variance, intercept, inverse)
+        return cls(mean if centered else np.zeros(len(mean)), inverse)
 
     def record(self) -> Any:
         """Return the coordinates as the compiled loops take them."""

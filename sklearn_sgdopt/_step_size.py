@@ -1,5 +1,6 @@
 """Step sizes from curvature: the bounds behind ``learning_rate="auto"``."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ from scipy import sparse
 
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, penalty_strengths
+from sklearn_sgdopt._rows import as_matrix, is_sparse
 
 ADAM_RATE = 0.014  # in standard deviations of y, for batches of one row
 ADAM_MOST = 0.1
@@ -55,7 +57,6 @@ class Curvature:
         columns, largest = np.zeros(features), 0.0
         if single:
             largest = kernels().largest_squares(rows, record, float(intercept), columns)
-        is_sparse = bool(rows.indptr.size)
         if moments is not None:
             mean = norm_bound(matrix_of_moments(moments, coordinates, intercept=intercept))
         elif features > WIDEST_MATRIX:
@@ -64,9 +65,9 @@ class Curvature:
             mean = kernels().largest_eigenvalue(rows, record, float(intercept), stride, slope, image)
         else:
             mean = norm_bound(sample_matrix(rows, coordinates, intercept=intercept))
-        active = rows.data.size / total if is_sparse else features
+        active = rows.data.size / total if is_sparse(rows) else features
         mass = rows.mean_weight * total
-        return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, active + intercept, is_sparse, mass)
+        return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, active + intercept, is_sparse(rows), mass)
 
     def merged(self, other: "Curvature") -> "Curvature":
         """Curvature bounds of both samples together."""
@@ -97,25 +98,34 @@ def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.
 def sample_matrix(rows: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
     """Second moments of every so many rows in the coordinates, or where there are fewer their Gram matrix."""
     stride = max(1, len(rows.y) // MOST_ROWS)
-    X, weight = rows.X, rows.weight[::stride]
-    if rows.indptr.size:
-        X = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(len(rows.y), rows.features))
-    X = X[::stride]
-    width = rows.features + 1
+    X, weight = as_matrix(rows), rows.weight
+    if stride > 1:
+        X, weight = X[::stride], weight[::stride]
+    total, width = X.shape[0], rows.features + 1
+    mass = float(weight.sum()) if weight.size else float(total)
     step = max(SAMPLED_AT_A_TIME, width)  # Gram matrices are of all rows at once
-    matrix: Any = 0.0
-    for start in range(0, X.shape[0], step):
-        block = X[start : start + step]
-        block = block.toarray() if rows.indptr.size else block
-        Z = np.empty((len(block), width))
-        np.subtract(block, coordinates.center, out=Z[:, :-1])
-        Z[:, -1] = intercept
-        Z *= coordinates.inverse_scale
-        if weight.size:
-            Z *= np.sqrt(weight[start : start + step, None])
-        matrix = matrix + (Z @ Z.T if X.shape[0] < width else Z.T @ Z)
-    mass = float(weight.sum()) if weight.size else float(X.shape[0])
-    return np.asarray(matrix / max(mass, np.finfo(np.float64).tiny))
+    products = (
+        _products(
+            X[start : start + step], weight[start : start + step], coordinates, intercept, total < width
+        )
+        for start in range(0, total, step)
+    )
+    matrix = next(products)
+    for other in products:
+        matrix += other
+    matrix *= 1.0 / max(mass, np.finfo(np.float64).tiny)
+    return matrix
+
+
+def _products(X: Any, weight: np.ndarray, coordinates: Any, intercept: bool, gram: bool) -> np.ndarray:
+    """Sum of the outer products of rows in the coordinates, or the inner products of the rows."""
+    Z = np.empty((X.shape[0], X.shape[1] + 1))
+    np.subtract(X.toarray() if sparse.issparse(X) else X, coordinates.center, out=Z[:, :-1])
+    Z[:, -1] = intercept
+    Z *= coordinates.inverse_scale
+    if weight.size:
+        Z *= np.sqrt(weight)[:, None]
+    return np.asarray(Z @ Z.T if gram else Z.T @ Z)
 
 
 def norm_bound(matrix: np.ndarray) -> float:
@@ -179,10 +189,10 @@ def adam_rate(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -
     """Adam's automatic rate in standard deviations of y, see `automatic_rate`."""
     share = 0.0 if exact else 1.0 / batch_size
     row = (1.0 - share) * curvature.mean + share * curvature.largest
-    moved = np.sqrt(0.5 * curvature.active * row)
+    moved = math.sqrt(0.5 * curvature.active * row)
     # What the coming batches of sparse rows lack moves on unchecked, by 1 / (1 - beta_1) such steps.
     most = 1.0 - est.beta_1 if curvature.sparse else ADAM_MOVE
-    rate = ADAM_MOST if exact else min(ADAM_RATE * np.sqrt(batch_size), ADAM_MOST)
+    rate = ADAM_MOST if exact else min(ADAM_RATE * math.sqrt(batch_size), ADAM_MOST)
     if est.loss not in SMOOTH_LOSSES:
         rate *= NONSMOOTH_ADAM
     return float(min(rate, most / max(moved, most)))
@@ -198,7 +208,7 @@ def automatic_epsilon(
     exact: bool,
     spread: np.ndarray,
 ) -> np.ndarray:
-    """Adam's epsilon (k, d + 1) under ``learning_rate="auto"``, in the coordinates of training.
+    """Adam's epsilon, (k, d + 1) or (k, 1), under ``learning_rate="auto"``, in the coordinates of training.
 
     Adam enlarges the steps of a parameter whose gradients are small, to ``rate / sqrt(epsilon)`` at the
     most. That is kept within what plain descent with this inertia can bear, ``(1 + beta_1) / (1 - beta_1)
@@ -206,13 +216,15 @@ def automatic_epsilon(
     ``m / (2 max_i x_ij^2)``, so that a value that stands in one row of many is not overshot.
     """
     inertia = (1.0 + est.beta_1) / (1.0 - est.beta_1)
-    steepest = np.full(len(inverse_scale), curvature.mean / inertia)
+    steepest: Any = curvature.mean / inertia
     if not exact:
-        noise = inverse_scale * inverse_scale * (1.0 / batch_size)
+        noise = inverse_scale * inverse_scale
         noise[:-1] *= curvature.columns
         noise[-1] *= 2.0
-        np.maximum(steepest, noise, out=steepest)
+        noise *= 1.0 / batch_size
+        steepest = np.maximum(noise, steepest, out=noise)
     size = rate
     if est.loss not in SMOOTH_LOSSES:
         size = rate / np.where(spread > 0.0, 2.0 * NONSMOOTH_RESIDUAL * spread, 1.0)
-    return (size[:, None] * steepest) ** 2
+    least = size[:, None] * steepest
+    return least * least

@@ -3,17 +3,17 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from sklearn.utils.sparsefuncs import mean_variance_axis
 
 from sklearn_sgdopt._full_batch import moments_pay, second_moments
 from sklearn_sgdopt._large_batches import Run, pays_in_parts, run_in_parts
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, loss_width, make_objective, robust_spread
 from sklearn_sgdopt._optimizer_state import OptimizerState
+from sklearn_sgdopt._rows import feature_moments, is_sparse
 from sklearn_sgdopt._standardize import Coordinates, RunningMoments
 from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate
 from sklearn_sgdopt._validation import check_spread
@@ -33,18 +33,6 @@ PLATEAU_CUT = 5.0  # "adaptive" divides the rate by this
 SMALLEST_CUT = 1e-3  # and gives up below this part of the first rate
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-NOTHING = _read_only(np.empty(0))
-# The CSR arrays of dense rows.
-NO_VALUES = {
-    dtype: tuple(_read_only(np.empty(0, kind)) for kind in (dtype, np.uint32, np.int32)) for dtype in "fd"
-}
-
 Observer = Callable[[int, "Outcome"], bool]
 
 
@@ -57,43 +45,6 @@ class Outcome:
     losses: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
     status: int = 0
-
-
-def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
-    """Read-only C-contiguous views: one compiled version of each kernel for each dtype of X."""
-    mean_weight = 1.0 if weight is None else float(np.mean(weight))
-    weight = NOTHING if weight is None else _read_only(weight)
-    if sparse.issparse(X):
-        if not X.has_canonical_format:
-            X = X.copy()
-            X.sum_duplicates()
-        data, indices, indptr = (np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr))
-        # Unsigned, so that a compiled loop need not ask whether an index counts from the end.
-        indices = indices.view(np.uint32 if indices.itemsize == 4 else np.uint64)
-        arrays = tuple(map(_read_only, (np.empty((0, 0), X.dtype), data, indices, indptr)))
-    else:
-        arrays = (_read_only(X), *NO_VALUES[X.dtype.char])
-    return kernels().Rows(*arrays, X.shape[1], _read_only(y), weight, mean_weight)
-
-
-def is_sparse(rows: Any) -> bool:
-    """Whether the rows are in CSR form."""
-    return bool(rows.indptr.size)
-
-
-def feature_moments(rows: Any, moments: Any = None) -> RunningMoments:
-    """Mean and variance of each column, from second moments where there are such."""
-    if moments is not None:
-        return RunningMoments(
-            moments.mean_x, moments.covariance.diagonal().copy(), rows.mean_weight * len(rows.y)
-        )
-    if not is_sparse(rows):
-        return RunningMoments.of(rows.X, rows.weight)
-    matrix = sparse.csr_array(
-        (rows.data, rows.indices, rows.indptr), shape=(len(rows.y), rows.features), dtype=np.float64
-    )
-    mean, variance = mean_variance_axis(matrix, axis=0, weights=rows.weight if rows.weight.size else None)
-    return RunningMoments(mean, variance, rows.mean_weight * len(rows.y))
 
 
 def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
@@ -163,8 +114,9 @@ def make_rule(
                 est, state.curvature, inverse, rate, batch_size=whole, exact=exact, spread=spread
             )
             # Gradients of a loss with kinks carry no unit of y.
-            unit = np.where(spread > 0.0, spread * spread, 1.0) if est.loss in SMOOTH_LOSSES else 1.0
-            epsilon = np.maximum(np.reshape(epsilon * unit, (-1, 1)), least)
+            unit = spread * spread if est.loss in SMOOTH_LOSSES else np.zeros_like(spread)
+            unit[unit == 0.0] = 1.0
+            epsilon = np.maximum(epsilon * unit[:, None], least)
     else:
         rate = np.full(spread.shape, float(est.learning_rate))
     code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
@@ -174,7 +126,7 @@ def make_rule(
         momentum=float(est.momentum),
         beta_1=float(est.beta_1),
         beta_2=float(est.beta_2),
-        epsilon=epsilon if epsilon.shape else np.full(state.theta.shape, epsilon),
+        epsilon=epsilon if epsilon.shape == state.theta.shape else np.full(state.theta.shape, epsilon),
         schedule=k.SCHEDULES[est.schedule],
         power=float(est.power_t),
         horizon=float(state.t + epochs * -(-total // batch_size)),
@@ -250,17 +202,28 @@ def reference_losses(
     return floor, growth * (state.reference_loss + rounding)
 
 
-def make_order(rows: int, features: int, random: np.ndarray, *, shuffle: bool) -> Any:
-    """Return room for the order of the rows, with blocks and windows fit for their width."""
+def make_order(rows: int, features: int, random: np.ndarray) -> Any:
+    """Return room for a random order of the rows, with blocks and windows fit for their width."""
     block_rows = NARROW_BLOCK if features <= NARROW else BLOCK
-    size = rows if shuffle else 0
     return kernels().Order(
-        rows=np.empty(size, np.int64),
-        blocks=np.empty(-(-size // block_rows), np.int64),
+        rows=np.empty(rows, np.int64),
+        blocks=np.empty(-(-rows // block_rows), np.int64),
         random=random,
         block_rows=block_rows,
         window_rows=block_rows * WINDOW_BLOCKS,
     )
+
+
+@cache
+def rows_as_they_are() -> Any:
+    """Return the order in which rows come."""
+    return make_order(0, 1, np.zeros(1, np.uint64))
+
+
+@cache
+def nothing_lazy() -> Any:
+    """Return the work space of what does not run."""
+    return kernels().Lazy(np.empty(0), np.empty((0, 2)))
 
 
 def make_run(
@@ -291,10 +254,10 @@ def make_run(
             )  # fmt: skip
 
         return run_on_moments
-    order = make_order(total, features, state.random, shuffle=plan.shuffle)
+    order = make_order(total, features, state.random) if plan.shuffle else rows_as_they_are()
     # Where only the coordinates of a batch change, the others are kept as lazy products.
     is_lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
-    lazy = k.Lazy(np.empty(plan.batch_size if is_lazy else 0), np.empty((features if is_lazy else 0, 2)))
+    lazy = k.Lazy(np.empty(plan.batch_size), np.empty((features, 2))) if is_lazy else nothing_lazy()
 
     if pays_in_parts(plan.batch_size, *state.theta.shape) and not is_lazy:
         return run_in_parts(
@@ -356,8 +319,10 @@ def train(
     epoch and may stop the training. ``trace`` (updates + 1, k, d + 1) takes the start and the iterates
     after the first updates made.
     """
-    trace = np.empty((0, *state.theta.shape)) if trace is None else trace
-    trace[state.t : state.t + 1] = state.theta
+    if trace is None:
+        trace = np.empty((0, *state.theta.shape))
+    else:
+        trace[state.t] = state.theta
     k = kernels()
     objective = make_objective(est, loss_width(est, state.robust_spread, rows.y.shape[1]))
     batch_size = batch_rows(est, rows)

@@ -187,8 +187,8 @@ def is_ready(X: Any, y: Any, features: int) -> bool:
         and y.dtype.char == "d"
         and X.flags.c_contiguous
         and y.flags.c_contiguous
-        and math.isfinite(np.add.reduce(X, axis=None))
-        and math.isfinite(np.add.reduce(y, axis=None))
+        and math.isfinite(np.vdot(X, X))  # one that overflows takes the general way
+        and math.isfinite(np.vdot(y, y))
     )
 
 
@@ -242,8 +242,8 @@ def _numeric_targets(name: str, target: np.ndarray) -> np.ndarray:
 
 def check_spread(name: str, variance: np.ndarray, labels: Any) -> None:
     """Raise a ``ValueError`` that names the columns whose squares overflow."""
-    bad = np.flatnonzero(~np.isfinite(variance))
-    if bad.size:
+    if not math.isfinite(variance.sum()):
+        bad = np.flatnonzero(~np.isfinite(variance))
         columns = [str(j) if labels is None else repr(str(labels[j])) for j in bad[:5]]
         raise ValueError(
             f"Input {name} has values whose squares overflow, in {'column' if bad.size == 1 else 'columns'} "

@@ -15,7 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt._training import make_rows, observe
+from sklearn_sgdopt._rows import make_rows
+from sklearn_sgdopt._training import observe
 
 SOLVERS = ("gd", "sgd", "momentum", "adam")
 # "gd" knows no batches.

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from sklearn_sgdopt import GradientDescentRegressor, _step_size
+from sklearn_sgdopt._rows import make_rows
 from sklearn_sgdopt._standardize import Coordinates, RunningMoments
 from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate, norm_bound
-from sklearn_sgdopt._training import make_rows
 
 
 @given(

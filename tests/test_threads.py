@@ -9,8 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgdopt import GradientDescentRegressor, _full_batch, _large_batches
 from sklearn_sgdopt._full_batch import second_moments
+from sklearn_sgdopt._rows import make_rows
 from sklearn_sgdopt._threads import ordered_map
-from sklearn_sgdopt._training import make_rows
 
 ROWS = 203  # not a multiple of the parts
 CASES = {

@@ -1,0 +1,67 @@
+"""Rows in the form that the compiled loops take, and their first moments."""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.sparsefuncs import mean_variance_axis
+
+from sklearn_sgdopt._lazy import kernels
+from sklearn_sgdopt._standardize import RunningMoments
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+NOTHING = _read_only(np.empty(0))
+# The CSR arrays of dense rows.
+NO_VALUES = {
+    dtype: tuple(_read_only(np.empty(0, kind)) for kind in (dtype, np.uint32, np.int32)) for dtype in "fd"
+}
+
+
+def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
+    """Read-only C-contiguous views: one compiled version of each kernel for each dtype of X."""
+    mean_weight = 1.0 if weight is None else float(np.mean(weight))
+    weight = NOTHING if weight is None else _read_only(weight)
+    if sparse.issparse(X):
+        if not X.has_canonical_format:
+            X = X.copy()
+            X.sum_duplicates()
+        data, indices, indptr = (np.ascontiguousarray(part) for part in (X.data, X.indices, X.indptr))
+        # Unsigned, so that a compiled loop need not ask whether an index counts from the end.
+        indices = indices.view(np.uint32 if indices.itemsize == 4 else np.uint64)
+        arrays = tuple(map(_read_only, (np.empty((0, 0), X.dtype), data, indices, indptr)))
+    else:
+        arrays = (_read_only(X), *NO_VALUES[X.dtype.char])
+    return kernels().Rows(*arrays, X.shape[1], _read_only(y), weight, mean_weight)
+
+
+def is_sparse(rows: Any) -> bool:
+    """Whether the rows are in CSR form."""
+    return bool(rows.indptr.size)
+
+
+def as_matrix(rows: Any) -> Any:
+    """Return X as it was given, without a copy."""
+    if not is_sparse(rows):
+        return rows.X
+    indices = rows.indices.view(np.int32 if rows.indices.itemsize == 4 else np.int64)
+    return sparse.csr_array((rows.data, indices, rows.indptr), shape=(len(rows.y), rows.features))
+
+
+def feature_moments(rows: Any, moments: Any = None) -> RunningMoments:
+    """Mean and variance of each column, from second moments where there are such."""
+    if moments is not None:
+        return RunningMoments(
+            moments.mean_x, moments.covariance.diagonal().copy(), rows.mean_weight * len(rows.y)
+        )
+    if not is_sparse(rows):
+        return RunningMoments.of(rows.X, rows.weight)
+    mean, variance = mean_variance_axis(
+        as_matrix(rows), axis=0, weights=rows.weight if rows.weight.size else None
+    )
+    return RunningMoments(mean, variance, rows.mean_weight * len(rows.y))
