@@ -208,7 +208,7 @@ def automatic_epsilon(
     exact: bool,
     spread: np.ndarray,
 ) -> np.ndarray:
-    """Adam's epsilon, (k, d + 1) or (k, 1), under ``learning_rate="auto"``, in the coordinates of training.
+    """Adam's epsilon (k, d + 1) under ``learning_rate="auto"``, in the coordinates of training.
 
     Adam enlarges the steps of a parameter whose gradients are small, to ``rate / sqrt(epsilon)`` at the
     most. That is kept within what plain descent with this inertia can bear, ``(1 + beta_1) / (1 - beta_1)
@@ -216,13 +216,13 @@ def automatic_epsilon(
     ``m / (2 max_i x_ij^2)``, so that a value that stands in one row of many is not overshot.
     """
     inertia = (1.0 + est.beta_1) / (1.0 - est.beta_1)
-    steepest: Any = curvature.mean / inertia
+    steepest = np.zeros_like(inverse_scale)
     if not exact:
-        noise = inverse_scale * inverse_scale
-        noise[:-1] *= curvature.columns
-        noise[-1] *= 2.0
-        noise *= 1.0 / batch_size
-        steepest = np.maximum(noise, steepest, out=noise)
+        np.multiply(inverse_scale, inverse_scale, out=steepest)
+        steepest[:-1] *= curvature.columns
+        steepest[-1] *= 2.0
+        steepest *= 1.0 / batch_size
+    np.maximum(steepest, curvature.mean / inertia, out=steepest)
     size = rate
     if est.loss not in SMOOTH_LOSSES:
         size = rate / np.where(spread > 0.0, 2.0 * NONSMOOTH_RESIDUAL * spread, 1.0)

@@ -126,7 +126,7 @@ def make_rule(
         momentum=float(est.momentum),
         beta_1=float(est.beta_1),
         beta_2=float(est.beta_2),
-        epsilon=epsilon if epsilon.shape == state.theta.shape else np.full(state.theta.shape, epsilon),
+        epsilon=epsilon if epsilon.shape else np.full(state.theta.shape, epsilon),
         schedule=k.SCHEDULES[est.schedule],
         power=float(est.power_t),
         horizon=float(state.t + epochs * -(-total // batch_size)),
