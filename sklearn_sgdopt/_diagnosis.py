@@ -11,7 +11,8 @@ from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._rows import as_matrix, feature_moments, is_sparse, make_rows
 from sklearn_sgdopt._step_size import Curvature, automatic_rate
-from sklearn_sgdopt._training import Outcome, batch_rows, spread_of_targets
+from sklearn_sgdopt._training import batch_rows, spread_of_targets
+from sklearn_sgdopt._watchers import Outcome
 
 COLLINEAR = 1e4  # condition number from which slow convergence is put down to the data
 WIDEST = 256  # features up to which the condition number is worth its cubic cost
