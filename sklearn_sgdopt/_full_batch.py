@@ -45,7 +45,6 @@ def second_moments(rows: Any, n_jobs: int | None = None) -> Any:
     return kernels().Moments(*merged[1:])
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by name later
 def _block_moments(rows: Any, block: slice) -> tuple[Any, ...]:
     """Mass, means of X and y, covariances of X, of y with X, and variances of y."""
     X, y, weight = rows.X[block], rows.y[block], rows.weight[block]
@@ -59,7 +58,6 @@ def _block_moments(rows: Any, block: slice) -> tuple[Any, ...]:
     return of_x.mass, of_x.mean, of_y.mean, (X.T @ X) * share, (y.T @ X) * share, of_y.variance
 
 
-@np.errstate(over="ignore", invalid="ignore")
 def _merged(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
     """Moments of two sets of rows together."""
     mass = one[0] + other[0]

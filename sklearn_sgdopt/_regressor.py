@@ -394,11 +394,12 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         self._publish(state, outcome, X.dtype, single=single, goes_on=goes_on)
         if tasks is not None:
             tasks.end()
-        if outcome.status == kernels().DIVERGED:
-            warn_of_divergence(self, state, rows, outcome)
-        elif not stream and self.tol is not None and not self.early_stopping:
-            exhausted = outcome.status == kernels().EXHAUSTED
-            warn_of_slow_convergence(self, state, rows, outcome, exhausted=exhausted)
+        with np.errstate(over="ignore", invalid="ignore"):  # one warning is enough
+            if outcome.status == kernels().DIVERGED:
+                warn_of_divergence(self, state, rows, outcome)
+            elif not stream and self.tol is not None and not self.early_stopping:
+                exhausted = outcome.status == kernels().EXHAUSTED
+                warn_of_slow_convergence(self, state, rows, outcome, exhausted=exhausted)
         return self
 
     def _check_data(

@@ -44,7 +44,6 @@ class Curvature:
     mass: float = 0.0
 
     @classmethod
-    @np.errstate(over="ignore", invalid="ignore")  # curvature that overflows is for the caller to refuse
     def of(
         cls, rows: Any, coordinates: Any, *, intercept: bool, moments: Any = None, single: bool = True
     ) -> "Curvature":

@@ -29,6 +29,7 @@ MAX_EARLIEST_STOP = 300
 NARROW, NARROW_BLOCK, BLOCK, WINDOW_BLOCKS = 32, 16, 8, 128
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by name later
 def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     """Second moments of the rows, where training is to run on them; else None."""
     # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
@@ -41,6 +42,7 @@ def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     return None
 
 
+@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by name
 def observe(
     est: Any, state: OptimizerState, rows: Any, moments: Any, *, stream: bool, labels: Any = None
 ) -> None:
@@ -263,8 +265,7 @@ def make_run(
             order, lazy, state.t, losses, watch, done, trace,
         )  # fmt: skip
 
-    # What overflows is told by the loss that comes out, interpreted as compiled.
-    return run_on_rows if k.COMPILED else np.errstate(all="ignore")(run_on_rows)
+    return run_on_rows
 
 
 def batch_rows(est: Any, rows: Any) -> int:
@@ -282,6 +283,7 @@ def rated_batch(est: Any, batch_size: int, *, stream: bool) -> int:
     return int(est.batch_size) if stream and est.solver != "gd" else batch_size
 
 
+@np.errstate(over="ignore", invalid="ignore")  # interpreted kernels as compiled ones: the loss tells
 def train(
     est: Any,
     state: OptimizerState,
