@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_sgdopt._callbacks import FRAMES_BETWEEN
 from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._rows import as_matrix, feature_moments, is_sparse, make_rows
+from sklearn_sgdopt._rows import as_matrix, feature_moments, is_sparse, make_rows, sampling_stride
 from sklearn_sgdopt._step_size import Curvature, automatic_rate
 from sklearn_sgdopt._training import batch_rows, spread_of_targets
 from sklearn_sgdopt._watchers import Outcome
@@ -88,7 +88,7 @@ def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, An
     features = rows.features
     if est.loss != "squared_error" or est.penalty is not None or features > WIDEST:
         return np.inf, None, 0.0
-    stride = max(1, len(rows.y) // EXAMINED_ROWS)
+    stride = sampling_stride(rows, EXAMINED_ROWS)
     moments = second_moments(_every(rows, stride))
     inverse = state.coordinates.inverse_scale[:-1]
     correlation = moments.covariance * np.outer(inverse, inverse)

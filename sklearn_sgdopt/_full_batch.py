@@ -6,11 +6,10 @@ import numpy as np
 
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._standardize import RunningMoments
-from sklearn_sgdopt._threads import one_blas_thread, ordered_map
 
 ALWAYS_BELOW = 128  # features up to which moments are used whatever the number of epochs
 MATRIX_PRODUCT_GAIN = 8.0  # how much faster a flop is in BLAS than in a pass over rows
-BLOCK_VALUES = 1 << 18  # numbers of X centred at a time: 2 MiB of extra memory for each thread
+CENTRED_VALUES = 1 << 18  # of X at a time: 2 MiB
 
 
 def moments_pay(rows: int, features: int, epochs: int) -> bool:
@@ -26,22 +25,19 @@ def moments_pay(rows: int, features: int, epochs: int) -> bool:
     return features <= 0.3 * rows and moments_cost < epochs * pass_cost
 
 
-def second_moments(rows: Any, n_jobs: int | None = None) -> Any:
+def second_moments(rows: Any) -> Any:
     """Weighted means and covariances of the rows, about the means, in float64.
 
     X is read once, in blocks that stay in cache: each is centred before its products are formed, and
-    they are merged (Chan, Golub and LeVeque 1983). Means a million times the spread cost no digits, the
-    extra memory is bounded, and the result does not depend on the number of threads.
+    they are merged (Chan, Golub and LeVeque 1983). Means a million times the spread cost no digits, and
+    the extra memory is a few times 2 MiB or d^2. BLAS uses the cores for the products.
     """
     total, features = rows.X.shape
-    step = max(1, BLOCK_VALUES // features)
-    starts = range(0, total, step)
-    if len(starts) == 1:
-        return kernels().Moments(*_block_moments(rows, slice(None))[1:])
-    merged: Any = None
-    with ordered_map(n_jobs) as (_, each), one_blas_thread():
-        for block in each(lambda start: _block_moments(rows, slice(start, start + step)), starts):
-            merged = block if merged is None else _merged(merged, block)
+    # At least as many rows as features: the products are not to weigh more than what they are made of.
+    step = max(features, CENTRED_VALUES // features)
+    merged = _block_moments(rows, slice(0, step))
+    for start in range(step, total, step):
+        merged = _merged(merged, _block_moments(rows, slice(start, start + step)))
     return kernels().Moments(*merged[1:])
 
 

@@ -284,6 +284,8 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, share, 
     forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
     for o in range(outputs):
         rate = rule.rate[o] * damping
+        if not plan.fit_intercept:
+            gradient[o, features] = 0.0
         if objective.l2 > 0.0:
             for j in range(features):
                 if scale[j] > 0.0:
@@ -405,7 +407,8 @@ def shuffle_rows(order):
         for i in range(first, min(first + order.block_rows, rows.shape[0])):
             rows[end] = i
             end += 1
-        if end - window_start >= order.window_rows or position + 1 == blocks.shape[0]:
+        left = rows.shape[0] - end
+        if left == 0 or (end - window_start >= order.window_rows and left >= order.window_rows):
             shuffle(rows, window_start, end, order.random)
             window_start = end
 
@@ -557,6 +560,12 @@ def mean_loss(rows, coordinates, theta, slope, objective, stride):
 
 
 @jit
+def share_of_batch(plan, size):
+    """Return what a batch of ``size`` rows counts for: 1 unless it is short."""
+    return min(1.0, size / plan.whole_batch) if plan.whole_batch > 0 else 1.0
+
+
+@jit
 def fold_average(slope, pairs, new, past):
     """Make the first of each pair the average ``new * slope + past * first`` itself."""
     for j in range(slope.shape[0]):
@@ -622,7 +631,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             if not loss * mean_scale <= plan.loss_limit:
                 return loss * mean_scale, t
             t += 1
-            share = min(1.0, (stop - start) / plan.whole_batch) if plan.whole_batch > 0 else 1.0
+            share = share_of_batch(plan, stop - start)
             rate = rule.rate[o] * decay(rule, t) * share
             scale *= 1.0 - rate * objective.l2
             if abs(scale) < LEAST_SCALE:
@@ -654,7 +663,7 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             theta[j] = scale * S[j] * width
             if plan.averaging:
                 average[j] = (new * S[j] + past * pairs[j, 0]) * width
-            S[j] *= scale
+            S[j] = theta[j] * inverse[j]  # to the last bit what a next call would begin with
     return loss * mean_scale, t
 
 
@@ -709,15 +718,12 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, 
     while start < total:
         stop = min(start + plan.batch_size, total)
         t += 1
-        share = min(1.0, (stop - start) / plan.whole_batch) if plan.whole_batch > 0 else 1.0
+        share = share_of_batch(plan, stop - start)
         factor = share / ((stop - start) * rows.mean_weight)
         if single:
             loss += sgd_on_row(rows, coordinates, parameters, objective, rule, plan, order, start, factor, t)
         else:
             loss += accumulate(rows, coordinates, parameters, objective, order, start, stop)
-            if not plan.fit_intercept:
-                for o in range(outputs):
-                    parameters.gradient[o, rows.features] = 0.0
             apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
         if not loss * scale <= plan.loss_limit:
             break
@@ -874,9 +880,6 @@ def finish_batch(parameters, coordinates, objective, rule, plan, gradients, fact
             for j in range(gradient.shape[1]):
                 gradient[o, j] += gradients[part, o, j]
                 gradients[part, o, j] = 0.0
-    if not plan.fit_intercept:
-        for o in range(gradient.shape[0]):
-            gradient[o, gradient.shape[1] - 1] = 0.0
     apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
     record(parameters.theta, trace, t)
 

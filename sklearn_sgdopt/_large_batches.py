@@ -6,18 +6,23 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgdopt._lazy import kernels
+from sklearn_sgdopt._rows import is_sparse
 from sklearn_sgdopt._threads import Map, ordered_map
 
 PARTS = 16  # of a batch, whatever the number of threads: sums do not depend on it
+GRADIENTS_WEIGH = 8  # times the work of summing gradients that a batch must be
 LEAST_VALUES = 1 << 20  # products in a batch from which handing out parts costs nothing that shows
 
 # Takes room for losses and the number of epochs made; returns epochs run, the update count, the outcome.
 Run = Callable[[np.ndarray, int], tuple[int, int, int]]
 
 
-def pays_in_parts(batch_size: int, outputs: int, width: int) -> bool:
-    """Whether a batch is large enough to be summed in parts."""
-    return batch_size >= PARTS and batch_size * outputs * width >= LEAST_VALUES
+def pays_in_parts(rows: Any, batch_size: int, shape: tuple[int, ...]) -> bool:
+    """Whether a batch is large enough to be summed in parts, and to outweigh the gradients of the parts."""
+    outputs, width = shape
+    values = rows.data.size / len(rows.y) if is_sparse(rows) else width
+    products = batch_size * outputs * values
+    return products >= LEAST_VALUES and products >= GRADIENTS_WEIGH * PARTS * outputs * width
 
 
 def run_in_parts(
@@ -60,7 +65,7 @@ def run_in_parts(
         for start in range(0, total, plan.batch_size):
             stop = min(start + plan.batch_size, total)
             t += 1
-            share = min(1.0, (stop - start) / plan.whole_batch) if plan.whole_batch > 0 else 1.0
+            share = k.share_of_batch(plan, stop - start)
             factor = share / ((stop - start) * rows.mean_weight)
             loss += sum_parts(start, stop, threads, each)
             k.finish_batch(parameters, coordinates, objective, rule, plan, gradients, factor, share, t, trace)
@@ -70,7 +75,7 @@ def run_in_parts(
 
     def run(losses: np.ndarray, done: int) -> tuple[int, int, int]:
         t = state.t
-        with ordered_map(n_jobs) as (threads, each):
+        with ordered_map(n_jobs, most=PARTS) as (threads, each):
             for index in range(len(losses)):
                 k.copy_parameters(state.stack, saved)
                 losses[index], after = epoch(t, threads, each)

@@ -62,6 +62,11 @@ class OptimizerState:
         """The averaged iterate (k, d + 1)."""
         return self.stack[3]
 
+    def own(self) -> None:
+        """Copy what a memory-mapped pickle gave read-only."""
+        if not (self.stack.flags.writeable and self.random.flags.writeable):
+            self.stack, self.random = self.stack.copy(), self.random.copy()
+
     def reported(self, *, sparse: bool) -> np.ndarray:
         """Return the averaged iterate; with an l1 penalty the zeros of the iterate stay zeros."""
         return np.where(self.theta == 0.0, 0.0, self.average) if sparse else self.average

@@ -114,8 +114,9 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     warm_start : bool, default=False
         Whether `fit` goes on from where the last call ended.
     n_jobs : int, default=None
-        Threads for what pays to be split: "gd", and batches of a million values or more. ``None`` means 1
-        unless in a :obj:`joblib.parallel_backend` context, -1 all processors. Results do not depend on it.
+        Threads that sum the gradient of a batch, where it takes a million products or more; products of
+        "gd" with squared error are BLAS's. ``None`` means 1 unless in a :obj:`joblib.parallel_backend`
+        context, -1 all processors. Results do not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of the shuffling.
     verbose : int, default=0
@@ -151,10 +152,10 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     Notes
     -----
     All state of the optimisation lives on the fitted estimator: `partial_fit` goes on exactly where the last
-    call ended, also with a pickle in between. With a float rate, or batches smaller than the data, `fit` with
-    ``epochs=k`` and ``tol=None`` equals k calls of `partial_fit` on the same rows, shuffling included, to the
-    last bit; for "gd" also with ``average`` True or False. (The automatic rate is careful in a stream, where
-    even a batch of all rows is but a sample.)
+    call ended, also with a pickle in between. With batches smaller than the data, or in the plain setting,
+    `fit` with ``epochs=k`` and ``tol=None`` equals k calls of `partial_fit` on the same rows, shuffling
+    included, to the last bit; for "gd" also with ``average`` True or False. (The automatic rate is careful
+    in a stream, where even a batch of all rows is but a sample.)
 
     References
     ----------
@@ -363,17 +364,22 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             )
         coef, intercept = check_start(*start, outputs, features)
         held_out = self._held_out_rows(checked, validation, outputs)
+        if goes_on and (coef is not None or intercept is not None):
+            before = copy.deepcopy(before)  # where to start is known to be sound only once it is placed
         generator = before.generator if goes_on else make_generator(self.random_state)
+        state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
         if held_out is None and self.early_stopping and not stream:
+            generator = copy.deepcopy(generator)  # a call that fails draws nothing
             X, y, weight, held_out = self._split(X, y, weight, generator)
         epochs = 1 if stream else self._most_epochs(*X.shape)
 
         rows = make_rows(X, y, weight)
-        state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
+        state.own()
         first = state.targets.mass == 0.0
         moments = training.moments_for(self, rows, epochs=epochs, stream=stream)
         labels = getattr(checked, "feature_names_in_", None)
         training.observe(self, state, rows, moments, stream=stream, labels=labels)
+        state.generator = generator
         self._place(state, rows, coef, intercept, first=first)
         tasks = self._tasks(state, X, y, weight, epochs=epochs, single=single)
         outcome = training.train(
@@ -430,13 +436,12 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
 
     def _split(self, X: Any, y: np.ndarray, weight: Any, generator: np.random.Generator) -> Any:
         """Hold out a random part of the rows."""
-        seed = copy.deepcopy(generator).integers(np.iinfo(np.int32).max)  # a split that fails draws nothing
+        seed = generator.integers(np.iinfo(np.int32).max)
         train, held = train_test_split(
             np.arange(len(y)), test_size=self.validation_fraction, random_state=int(seed)
         )
         if weight is not None and not (weight[train].any() and weight[held].any()):
             raise ValueError("sample_weight is zero for all rows held out, or for all that are left.")
-        generator.integers(np.iinfo(np.int32).max)
         weights = (None, None) if weight is None else (weight[train], weight[held])
         return X[train], y[train], weights[0], (X[held], y[held], weights[1])
 
@@ -462,7 +467,13 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
                 intercept = constant - coef @ state.features.mean
         if not self.fit_intercept:
             intercept = np.zeros(len(coef))
-        state.place(state.coordinates.from_data_units(coef, intercept))
+        theta = state.coordinates.from_data_units(coef, intercept)
+        if not np.isfinite(theta).all():
+            raise ValueError(
+                "coef_init or intercept_init overflows in standardised coordinates; "
+                f"got {np.abs(coef).max():g} and {np.abs(intercept).max():g} at the most."
+            )
+        state.place(theta)
 
     def _tasks(
         self, state: OptimizerState, X: Any, y: np.ndarray, weight: Any, *, epochs: int, single: bool

@@ -45,6 +45,14 @@ def is_sparse(rows: Any) -> bool:
     return bool(rows.indptr.size)
 
 
+def sampling_stride(rows: Any, most: int) -> int:
+    """Return the step at which at least ``most`` rows are a fair sample: 1 where their weights are not."""
+    stride = max(1, len(rows.y) // most)
+    if stride > 1 and rows.weight.size and not 0.5 < rows.weight[::stride].mean() / rows.mean_weight < 2.0:
+        return 1
+    return stride
+
+
 def as_matrix(rows: Any) -> Any:
     """Return X as it was given, without a copy."""
     if not is_sparse(rows):
@@ -61,7 +69,8 @@ def feature_moments(rows: Any, moments: Any = None) -> RunningMoments:
         )
     if not is_sparse(rows):
         return RunningMoments.of(rows.X, rows.weight)
-    mean, variance = mean_variance_axis(
-        as_matrix(rows), axis=0, weights=rows.weight if rows.weight.size else None
-    )
+    # In float64: variances of small float32 numbers are below what float32 holds.
+    matrix = as_matrix(rows).astype(np.float64, copy=False)
+    weights = rows.weight if rows.weight.size else None
+    mean, variance = mean_variance_axis(matrix, axis=0, weights=weights)
     return RunningMoments(mean, variance, rows.mean_weight * len(rows.y))

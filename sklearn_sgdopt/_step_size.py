@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, penalty_strengths
-from sklearn_sgdopt._rows import as_matrix, is_sparse
+from sklearn_sgdopt._rows import as_matrix, is_sparse, sampling_stride
 
 ADAM_RATE = 0.014  # in standard deviations of y, for batches of one row
 ADAM_MOST = 0.1
@@ -59,7 +59,7 @@ class Curvature:
         if moments is not None:
             mean = norm_bound(matrix_of_moments(moments, coordinates, intercept=intercept))
         elif features > WIDEST_MATRIX:
-            stride = max(1, total // MOST_ROWS)
+            stride = sampling_stride(rows, MOST_ROWS)
             slope, image = np.empty((1, features)), np.empty((1, features + 1))
             mean = kernels().largest_eigenvalue(rows, record, float(intercept), stride, slope, image)
         else:
@@ -96,7 +96,7 @@ def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.
 
 def sample_matrix(rows: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
     """Second moments of every so many rows in the coordinates, or where there are fewer their Gram matrix."""
-    stride = max(1, len(rows.y) // MOST_ROWS)
+    stride = sampling_stride(rows, MOST_ROWS)
     X, weight = as_matrix(rows), rows.weight
     if stride > 1:
         X, weight = X[::stride], weight[::stride]

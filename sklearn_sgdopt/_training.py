@@ -10,7 +10,7 @@ from sklearn_sgdopt._large_batches import Run, pays_in_parts, run_in_parts
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, loss_width, make_objective, robust_spread
 from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._rows import feature_moments, is_sparse
+from sklearn_sgdopt._rows import feature_moments, is_sparse, sampling_stride
 from sklearn_sgdopt._standardize import Coordinates, RunningMoments
 from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate
 from sklearn_sgdopt._validation import check_spread
@@ -37,8 +37,10 @@ def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     gd = est.solver == "gd"
     exact = batch_rows(est, rows) == len(rows.y) and (gd or (est.standardize and not stream))
     squares = est.loss == "squared_error" and not is_sparse(rows)
-    if exact and squares and moments_pay(len(rows.y), rows.features, epochs):
-        return second_moments(rows, est.n_jobs)
+    # What `fit` does in many calls' epochs `partial_fit` must do, to the last bit, in each of them.
+    plain = not est.standardize and est.learning_rate != "auto"
+    if exact and squares and moments_pay(len(rows.y), rows.features, 1 if plain else epochs):
+        return second_moments(rows)
     return None
 
 
@@ -144,7 +146,7 @@ def make_plan(
     averaging = reports_average(est, stream=stream)
     automatic = est.learning_rate == "auto"
     watched = not stream and est.tol is not None and not est.early_stopping and est.schedule != "adaptive"
-    stride = max(1, total // MONITOR_ROWS)
+    stride = sampling_stride(rows, MONITOR_ROWS)
     floor, limit = 0.0, BEYOND_MEASURE
     if watched or not automatic:
         floor, limit = reference_losses(est, state, rows, objective, stride=stride, stream=stream)
@@ -243,7 +245,7 @@ def make_run(
     is_lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
     lazy = k.Lazy(np.empty(plan.batch_size), np.empty((features, 2))) if is_lazy else nothing_lazy()
 
-    if pays_in_parts(plan.batch_size, *state.theta.shape) and not is_lazy:
+    if pays_in_parts(rows, plan.batch_size, state.theta.shape) and not is_lazy:
         return run_in_parts(
             est.n_jobs,
             state,

@@ -185,6 +185,8 @@ def is_ready(X: Any, y: Any, features: int) -> bool:
         and len(X) == len(y) > 0
         and X.dtype.char in "fd"
         and y.dtype.char == "d"
+        and X.dtype.isnative
+        and y.dtype.isnative
         and X.flags.c_contiguous
         and y.flags.c_contiguous
         and math.isfinite(np.vdot(X, X))  # one that overflows takes the general way
@@ -264,6 +266,11 @@ def check_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
         )
     if (weight < 0.0).any():
         raise ValueError(f"Negative values in sample_weight (least: {weight.min():g}); weights count rows.")
+    mean = weight.mean()
+    if not math.isfinite(mean) or 0.0 < mean < np.finfo(np.float64).tiny:
+        raise ValueError(
+            f"sample_weight has a mean of {mean:g}, beyond what float64 can hold; scale it by a constant."
+        )
     return np.ascontiguousarray(weight)
 
 

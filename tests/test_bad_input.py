@@ -91,6 +91,8 @@ BAD_ROWS = {
     "weights of two dimensions": (replaced(sample_weight=np.ones((ROWS, 2))), "sample_weight"),
     "text in weights": (replaced(sample_weight=["heavy"] * ROWS), "sample_weight"),
     "complex weights": (replaced(sample_weight=np.ones(ROWS) * (1 + 1j)), "sample_weight"),
+    "weights whose sum overflows": (replaced(sample_weight=np.full(ROWS, 1e308)), "sample_weight"),
+    "weights too small to divide by": (replaced(sample_weight=np.full(ROWS, 1e-310)), "sample_weight"),
     "one text for weights": (replaced(sample_weight="balanced"), "sample_weight"),
     "X_val without y_val": (replaced(X_val=good()["X"]), "y_val"),
     "y_val without X_val": (replaced(y_val=good()["y"]), "X_val"),
@@ -102,6 +104,7 @@ BAD_ROWS = {
 
 BAD_FOR_FIT = {
     "weights all zero": (replaced(sample_weight=np.zeros(ROWS)), r"[Ww]eights.*zero"),
+    "coef_init that overflows": (replaced(X=1e3 * good()["X"], coef_init=np.full(3, 1e307)), "coef_init"),
     "coef_init too long": (replaced(coef_init=np.ones(4)), "coef_init"),
     "coef_init for two outputs": (replaced(coef_init=np.ones((2, 3))), "coef_init"),
     "NaN in coef_init": (replaced(coef_init=[1.0, np.nan, 0.0]), "coef_init"),

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import assert_close
+from scipy import sparse
 from sklearn.datasets import load_diabetes, load_iris, load_linnerud, load_wine
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -432,3 +434,28 @@ def test_new_coordinates_leave_the_functions_as_they_were(solver):
     for theta, (coef, intercept) in zip((state.theta, state.average), before, strict=True):
         assert_close(state.coordinates.to_data_units(theta)[0], coef, 1e-12)
         assert_close(state.coordinates.to_data_units(theta)[1], intercept, 1e-10)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "csr"])
+@pytest.mark.parametrize("options", [
+    {"solver": "gd"}, {"solver": "gd", "loss": "huber"}, {"solver": "sgd"}, {"solver": "momentum"},
+    {"solver": "adam"}, {"solver": "sgd", "learning_rate": 0.01},
+], ids=str)  # fmt: skip
+def test_samples_are_fair_where_every_other_row_has_no_weight(options, form):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((10_000, 3))
+    y = X @ [1.0, 2.0, 3.0] + rng.standard_normal(10_000)
+    weight = (np.arange(10_000) % 2).astype(float)
+    model = GradientDescentRegressor(random_state=0, **options).fit(form(X), y, sample_weight=weight)
+    expected = LinearRegression().fit(X, y, weight).coef_
+    np.testing.assert_allclose(model.coef_, expected, atol=0.03)
+
+
+@pytest.mark.parametrize("unit", [1e-25, 1e-10, 1e10, 1e15])
+def test_sparse_float32_rows_of_any_unit(unit):
+    rng = np.random.default_rng(0)
+    X = (rng.random((300, 3)) < 0.5) * rng.standard_normal((300, 3))
+    y = X.sum(axis=1)
+    model = GradientDescentRegressor("gd").fit(sparse.csr_array((X * unit).astype(np.float32)), y)
+    np.testing.assert_allclose(model.coef_ * unit, 1.0, rtol=1e-3)

