@@ -5,7 +5,6 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
-from sklearn.model_selection import train_test_split
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -436,6 +435,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
 
     def _split(self, X: Any, y: np.ndarray, weight: Any, generator: np.random.Generator) -> Any:
         """Hold out a random part of the rows."""
+        from sklearn.model_selection import train_test_split  # as long an import as that of this package
+
         seed = generator.integers(np.iinfo(np.int32).max)
         train, held = train_test_split(
             np.arange(len(y)), test_size=self.validation_fraction, random_state=int(seed)
