@@ -35,14 +35,16 @@ def second_moments(rows: Any) -> Any:
     total, features = rows.X.shape
     # At least as many rows as features: the products are not to weigh more than what they are made of.
     step = max(features, CENTRED_VALUES // features)
-    merged = _block_moments(rows, slice(0, step))
+    mass, moments = _block_moments(rows, slice(0, step))
     for start in range(step, total, step):
-        merged = _merged(merged, _block_moments(rows, slice(start, start + step)))
-    return kernels().Moments(*merged[1:])
+        more, block = _block_moments(rows, slice(start, start + step))
+        mass += more
+        moments = _merged(moments, block, more / mass if mass > 0.0 else 0.0)
+    return moments
 
 
-def _block_moments(rows: Any, block: slice) -> tuple[Any, ...]:
-    """Mass, means of X and y, covariances of X, of y with X, and variances of y."""
+def _block_moments(rows: Any, block: slice) -> tuple[float, Any]:
+    """Mass and moments of the rows of a block."""
     X, y, weight = rows.X[block], rows.y[block], rows.weight[block]
     of_x, of_y = RunningMoments.of(X, weight), RunningMoments.of(y, weight)
     X, y = X - of_x.mean, y - of_y.mean
@@ -51,18 +53,21 @@ def _block_moments(rows: Any, block: slice) -> tuple[Any, ...]:
         X *= root
         y *= root
     share = 1.0 / max(of_x.mass, np.finfo(np.float64).tiny)
-    return of_x.mass, of_x.mean, of_y.mean, (X.T @ X) * share, (y.T @ X) * share, of_y.variance
+    moments = kernels().Moments(of_x.mean, of_y.mean, (X.T @ X) * share, (y.T @ X) * share, of_y.variance)
+    return of_x.mass, moments
 
 
-def _merged(one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Moments of two sets of rows together."""
-    mass = one[0] + other[0]
-    share = other[0] / mass if mass > 0.0 else 0.0
-    x, y = other[1] - one[1], other[2] - one[2]
-    products = np.multiply.outer(x, x), np.multiply.outer(y, x), y * y
-    means = (one[1] + share * x, one[2] + share * y)
-    covariances = (
-        a + share * (b - a + (1.0 - share) * gaps)
-        for a, b, gaps in zip(one[3:], other[3:], products, strict=True)
+def _merged(one: Any, other: Any, share: float) -> Any:
+    """Moments of two sets of rows together, of which ``other`` makes up ``share``."""
+    x, y = other.mean_x - one.mean_x, other.mean_y - one.mean_y
+
+    def joined(a: np.ndarray, b: np.ndarray, gaps: np.ndarray) -> np.ndarray:
+        return np.asarray(a + share * (b - a + (1.0 - share) * gaps))
+
+    return kernels().Moments(
+        mean_x=one.mean_x + share * x,
+        mean_y=one.mean_y + share * y,
+        covariance=joined(one.covariance, other.covariance, np.multiply.outer(x, x)),
+        cross=joined(one.cross, other.cross, np.multiply.outer(y, x)),
+        variance_y=joined(one.variance_y, other.variance_y, y * y),
     )
-    return mass, *means, *covariances

@@ -391,10 +391,10 @@ def shuffle(array, start, stop, state):
 def shuffle_rows(order):
     """Fill ``order.rows`` with a random permutation that keeps locality.
 
-    Blocks of neighbouring rows are put in uniformly random order; the rows of each
-    window of at least 128 blocks are then shuffled uniformly. A batch so draws from 128 or more random
-    places, while memory is read a few neighbouring rows at a time. It depends on the number of rows
-    and features only: dense or sparse, float32 or float64 rows are visited in the same order.
+    Blocks of neighbouring rows are put in uniformly random order; the rows of each window of at least 128
+    blocks are then shuffled uniformly. A batch so draws from 128 or more random places, while memory is
+    read a few neighbouring rows at a time. It depends on the number of rows and features only: dense or
+    sparse, float32 or float64 rows are visited in the same order.
     """
     rows, blocks = order.rows, order.blocks
     for i in range(blocks.shape[0]):

@@ -9,6 +9,13 @@ PLAIN = {
     "shuffle": False,
     "tol": None,
 }
+LOSSES = {
+    "squared_error": {},
+    "huber": {"delta": 0.7},
+    "epsilon_insensitive": {"delta": 0.2},
+    "squared_epsilon_insensitive": {"delta": 0.2},
+    "quantile": {"quantile": 0.8},
+}
 
 
 def assert_close(actual, expected, relative=1e-10):

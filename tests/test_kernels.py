@@ -7,7 +7,7 @@ import numba
 import numpy as np
 import pytest
 from conftest import INTERPRETED
-from reference import Descent, assert_close, loss_and_slope
+from reference import LOSSES, Descent, assert_close, loss_and_slope
 from scipy import sparse
 
 from sklearn_sgdopt import GradientDescentRegressor, _kernels, _training
@@ -22,13 +22,6 @@ RULES = {
     "momentum": {"solver": "momentum", "learning_rate": 0.01, "momentum": 0.8},
     "nesterov": {"solver": "momentum", "learning_rate": 0.01, "nesterov": True},
     "adam": {"solver": "adam", "learning_rate": 0.05, "beta_2": 0.99, "epsilon": 1e-4},
-}
-LOSSES = {
-    "squared_error": {},
-    "huber": {"delta": 0.7},
-    "epsilon_insensitive": {"delta": 0.2},
-    "squared_epsilon_insensitive": {"delta": 0.2},
-    "quantile": {"quantile": 0.8},
 }
 PENALTIES = {
     "none": ({}, {}),

@@ -8,7 +8,7 @@ import types
 
 import numpy as np
 import pytest
-from reference import assert_close
+from reference import LOSSES, assert_close
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.pipeline import make_pipeline
@@ -28,13 +28,6 @@ PENALTIES = {
     "l2": {"penalty": "l2", "alpha": 0.2},
     "l1": {"penalty": "l1", "alpha": 0.1},
     "elasticnet": {"penalty": "elasticnet", "alpha": 0.2, "l1_ratio": 0.5},
-}
-LOSSES = {
-    "squared_error": {},
-    "huber": {"delta": 0.7},
-    "epsilon_insensitive": {"delta": 0.2},
-    "squared_epsilon_insensitive": {"delta": 0.2},
-    "quantile": {"quantile": 0.8},
 }
 
 

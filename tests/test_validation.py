@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
-from reference import assert_close, loss_and_slope, make_problem
+from reference import LOSSES, assert_close, loss_and_slope, make_problem
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import GridSearchCV
@@ -13,13 +13,6 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn_sgdopt import GradientDescentRegressor
 
 SOLVERS = ("gd", "sgd", "momentum", "adam")
-LOSSES = {
-    "squared_error": {},
-    "huber": {"delta": 0.7},
-    "epsilon_insensitive": {"delta": 0.2},
-    "squared_epsilon_insensitive": {"delta": 0.2},
-    "quantile": {"quantile": 0.8},
-}
 
 
 def split(rows=120, outputs=1, seed=0):
