@@ -31,9 +31,11 @@ class Curvature:
     columns : 2 max_i(weight_i x_ij^2 / mean weight) of each feature, in the data's units
     active : values that a row has in the mean, d for dense rows
     sparse : whether rows came in CSR form
+    latest : L of the rows that came last, in proportion to their part of a full batch
 
     Chunks are joined by their row-weighted mean of L, which bounds the L of all rows from above
-    (the largest eigenvalue is convex), and by the largest of the others.
+    (the largest eigenvalue is convex), and by the largest of the others. Where the rows of a stream
+    change, the mean is slow to tell: no update may be too long for the very rows that it is made on.
     """
 
     mean: float = 0.0
@@ -42,6 +44,7 @@ class Curvature:
     active: float = 0.0
     sparse: bool = False
     mass: float = 0.0
+    latest: float = 0.0
 
     @classmethod
     def of(
@@ -68,8 +71,8 @@ class Curvature:
         mass = rows.mean_weight * total
         return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, active + intercept, is_sparse(rows), mass)
 
-    def merged(self, other: "Curvature") -> "Curvature":
-        """Curvature bounds of both samples together."""
+    def merged(self, other: "Curvature", *, share: float) -> "Curvature":
+        """Curvature bounds of both samples together; the other, the latest, is ``share`` of a batch."""
         mass = self.mass + other.mass
         mean = self.mean + other.mass / mass * (other.mean - self.mean)
         return Curvature(
@@ -79,7 +82,15 @@ class Curvature:
             max(self.active, other.active),
             self.sparse or other.sparse,
             mass,
+            share * other.mean,
         )
+
+    def of_batches(self, batch_size: int, *, exact: bool) -> tuple[float, float]:
+        """Return the curvature that batches share and that of a single one, see `automatic_rate`."""
+        if exact:
+            return max(self.mean, self.latest), 0.0
+        noise = self.largest / batch_size
+        return (1.0 - 1.0 / batch_size) * max(self.mean, self.latest - noise), noise
 
 
 def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
@@ -148,7 +159,8 @@ def automatic_rate(
     """Learning rate for each output.
 
     With ``L`` and ``L_max`` of `Curvature` and batches of m rows, ``L_b = (1 - 1/m) L`` is the
-    curvature that all batches share and ``L_max / m`` that of a single one:
+    curvature that all batches share and ``L_max / m`` that of a single one. What the latest rows of a
+    stream have beyond both counts as shared.
 
     - gd: ``1.5 / L``, in a stream with chunks of m rows ``1.5 / (L_b + 2 L_max / m)``: shorter than the
       ``2 / L`` at which descent stops, and faster than 1 / L along all but the steepest directions
@@ -170,10 +182,7 @@ def automatic_rate(
     """
     if est.solver == "adam":
         return adam_rate(est, curvature, batch_size=batch_size, exact=exact) * spread
-    shared, noise = curvature.mean, 0.0
-    if not exact:
-        shared *= 1.0 - 1.0 / batch_size
-        noise = curvature.largest / batch_size
+    shared, noise = curvature.of_batches(batch_size, exact=exact)
     if est.solver == "momentum":
         noise /= 1.0 - est.momentum
     smoothness = shared + 2.0 * noise + penalty_strengths(est)[1]
@@ -186,9 +195,7 @@ def automatic_rate(
 
 def adam_rate(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -> float:
     """Adam's automatic rate in standard deviations of y, see `automatic_rate`."""
-    share = 0.0 if exact else 1.0 / batch_size
-    row = (1.0 - share) * curvature.mean + share * curvature.largest
-    moved = math.sqrt(0.5 * curvature.active * row)
+    moved = math.sqrt(0.5 * curvature.active * sum(curvature.of_batches(batch_size, exact=exact)))
     # What the coming batches of sparse rows lack moves on unchecked, by 1 / (1 - beta_1) such steps.
     most = 1.0 - est.beta_1 if curvature.sparse else ADAM_MOVE
     rate = ADAM_MOST if exact else min(ADAM_RATE * math.sqrt(batch_size), ADAM_MOST)
@@ -221,7 +228,7 @@ def automatic_epsilon(
         steepest[:-1] *= curvature.columns
         steepest[-1] *= 2.0
         steepest *= 1.0 / batch_size
-    np.maximum(steepest, curvature.mean / inertia, out=steepest)
+    np.maximum(steepest, max(curvature.mean, curvature.latest) / inertia, out=steepest)
     size = rate
     if est.loss not in SMOOTH_LOSSES:
         size = rate / np.where(spread > 0.0, 2.0 * NONSMOOTH_RESIDUAL * spread, 1.0)

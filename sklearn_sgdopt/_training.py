@@ -65,7 +65,8 @@ def observe(
         seen = Curvature.of(rows, coordinates, intercept=est.fit_intercept, moments=moments, single=single)
         if not np.isfinite(seen.mean + seen.largest):
             check_spread("X", feature_moments(rows).variance, labels)
-        curvature = curvature.merged(seen)
+        whole = rated_batch(est, batch_rows(est, rows), stream=stream)
+        curvature = curvature.merged(seen, share=min(1.0, len(rows.y) / whole))
     if est.loss != "squared_error" and state.robust_spread.size == 0:
         state.robust_spread = robust_spread(rows.y, rows.weight)
     state.features, state.targets, state.curvature = features, targets, curvature
