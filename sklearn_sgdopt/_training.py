@@ -37,6 +37,8 @@ def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     gd = est.solver == "gd"
     exact = batch_rows(est, rows) == len(rows.y) and (gd or (est.standardize and not stream))
     squares = est.loss == "squared_error" and not is_sparse(rows)
+    if stream and est.learning_rate == "auto":
+        return None  # a single epoch, at a rate that `fit` does not have: a pass over the rows is cheapest
     # What `fit` does in many calls' epochs `partial_fit` must do, to the last bit, in each of them.
     plain = not est.standardize and est.learning_rate != "auto"
     if exact and squares and moments_pay(len(rows.y), rows.features, 1 if plain else epochs):
