@@ -1021,13 +1021,14 @@ def spreads(mean, variance, deviation):
 def standard_scale(mean, variance, intercept, inverse):
     """Fill in the inverse of standard deviations, or of root mean squares where there is no intercept.
 
-    It is 0 for a constant, and 1 in the last place, which is the intercept's.
+    It is 0 for a constant, or for a scale so small that the inverse's square would overflow, and 1 in the
+    last place, which is the intercept's.
     """
     for j in range(mean.shape[0]):
         scale = spread(mean[j], variance[j])
         if not intercept:
             scale = np.hypot(scale, mean[j])
-        inverse[j] = 1.0 / scale if scale > 0.0 else 0.0
+        inverse[j] = 1.0 / scale if scale * scale >= TINY else 0.0
     inverse[mean.shape[0]] = 1.0
 
 
