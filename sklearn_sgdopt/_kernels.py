@@ -566,6 +566,14 @@ def share_of_batch(plan, size):
 
 
 @jit
+def parameters_of_slopes(parameters, inverse):
+    """Fill in the coefficients in the coordinates from slopes in the data's units."""
+    for o in range(parameters.slope.shape[0]):
+        for j in range(parameters.slope.shape[1]):
+            parameters.theta[o, j] = parameters.slope[o, j] / inverse[j] if inverse[j] > 0.0 else 0.0
+
+
+@jit
 def fold_average(slope, pairs, new, past):
     """Make the first of each pair the average ``new * slope + past * first`` itself."""
     for j in range(slope.shape[0]):
@@ -668,34 +676,55 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
 
 
 @jit
-def sgd_on_row(rows, coordinates, parameters, objective, rule, plan, order, position, factor, t):
-    """Make a plain update on one dense row; return its loss.
+def single_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, t, trace):
+    """Plain SGD on dense rows, one an update, with parameters and averages in the data's units.
 
-    The row is read again where its gradient would be written and read: a third of the time is saved.
+    What an update moves is then what multiplies the next row, which need not wait for more. The row is
+    read again where its gradient would be written and read.
     """
-    prefetch_ahead(rows, order, position, 1)
-    i = row_at(order, position)
-    x, center, scale = rows.X[i], coordinates.center, coordinates.inverse_scale
-    forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
-    factor *= decay(rule, t)
-    loss = 0.0
+    center, inverse = coordinates.center, coordinates.inverse_scale
+    total, features = rows.y.shape[0], rows.features
+    scale = 1.0 / (rows.mean_weight * total * parameters.theta.shape[0])
+    in_proportion = share_of_batch(plan, 1) / rows.mean_weight
     for o in range(parameters.theta.shape[0]):
-        theta, slope, average = parameters.theta[o], parameters.slope[o], parameters.average[o]
-        z = row_product(rows, coordinates, i, parameters.slope, o) + theta[rows.features]
-        value, g = weighted_loss(rows, objective, i, o, z)
-        loss += value
-        length = g * factor * rule.rate[o]  # one scalar for the row: it is what multiplies x
-        for j in range(rows.features):
-            x_j = (x[j] - center[j]) * scale[j]
-            moved, _, _ = update(SGD, theta[j], x_j, 0.0, 0.0, length, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
-            theta[j] = moved
-            slope[j] = moved * scale[j]
-        if plan.fit_intercept:
-            theta[rows.features] -= length
-        if plan.averaging:
-            for j in range(theta.shape[0]):
-                average[j] += forget * (theta[j] - average[j])
-    return loss
+        for j in range(features):
+            parameters.average[o, j] *= inverse[j]
+    loss = 0.0
+    for position in range(total):
+        prefetch_ahead(rows, order, position, 1)
+        t += 1
+        forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
+        factor = decay(rule, t) * in_proportion
+        i = row_at(order, position)
+        x = rows.X[i]
+        for o in range(parameters.theta.shape[0]):
+            theta, slope, average = parameters.theta[o], parameters.slope[o], parameters.average[o]
+            z = row_product(rows, coordinates, i, parameters.slope, o) + theta[features]
+            value, g = weighted_loss(rows, objective, i, o, z)
+            loss += value
+            length = g * factor * rule.rate[o]  # one scalar for the row: it is what multiplies x
+            for j in range(features):
+                x_j = (x[j] - center[j]) * (inverse[j] * inverse[j])
+                slope[j], _, _ = update(SGD, slope[j], x_j, 0.0, 0.0, length, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0)
+            if plan.fit_intercept:
+                theta[features] -= length
+            if plan.averaging:
+                for j in range(features):
+                    average[j] += forget * (slope[j] - average[j])
+                average[features] += forget * (theta[features] - average[features])
+        if t < trace.shape[0]:
+            parameters_of_slopes(parameters, inverse)
+            record(parameters.theta, trace, t)
+        if not loss * scale <= plan.loss_limit:
+            break
+    parameters_of_slopes(parameters, inverse)
+    for o in range(parameters.theta.shape[0]):
+        for j in range(features):
+            if inverse[j] > 0.0:
+                parameters.average[o, j] /= inverse[j]
+            # To the last bit what a next call would begin with.
+            parameters.slope[o, j] = parameters.theta[o, j] * inverse[j]
+    return loss * scale, t
 
 
 @jit
@@ -710,21 +739,19 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, 
         shuffle_rows(order)
     if lazy.pull.shape[0] > 0:
         return sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, trace)
+    penalised = objective.l1 > 0.0 or objective.l2 > 0.0
+    if plan.batch_size == 1 and rule.code == SGD and not penalised and rows.indptr.shape[0] == 0:
+        return single_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, t, trace)
     scale = 1.0 / (rows.mean_weight * total * outputs)
     loss = 0.0
     start = 0
-    penalised = objective.l1 > 0.0 or objective.l2 > 0.0
-    single = plan.batch_size == 1 and rule.code == SGD and not penalised and rows.indptr.shape[0] == 0
     while start < total:
         stop = min(start + plan.batch_size, total)
         t += 1
         share = share_of_batch(plan, stop - start)
         factor = share / ((stop - start) * rows.mean_weight)
-        if single:
-            loss += sgd_on_row(rows, coordinates, parameters, objective, rule, plan, order, start, factor, t)
-        else:
-            loss += accumulate(rows, coordinates, parameters, objective, order, start, stop)
-            apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
+        loss += accumulate(rows, coordinates, parameters, objective, order, start, stop)
+        apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
         if not loss * scale <= plan.loss_limit:
             break
         record(parameters.theta, trace, t)
