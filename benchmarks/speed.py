@@ -127,7 +127,7 @@ def full_batches(table: Table) -> None:
 def small_chunks(table: Table) -> None:
     """One partial_fit of 32 rows."""
     X, y = problem(32, 20)
-    for solver in ("adam", "sgd"):
+    for solver in ("gd", "sgd", "momentum", "adam"):
         model = GradientDescentRegressor(solver, random_state=0)
         other_model = SGDRegressor(random_state=0)
         mine, other = medians(

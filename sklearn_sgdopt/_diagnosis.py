@@ -17,6 +17,7 @@ from sklearn_sgdopt._watchers import Outcome
 COLLINEAR = 1e4  # condition number from which slow convergence is put down to the data
 WIDEST = 256  # features up to which the condition number is worth its cubic cost
 EXAMINED_ROWS = 4096
+FRAMES_UP = 5 + FRAMES_BETWEEN  # from here to the line that called `fit`
 UNFINISHED = 0.02  # part of the loss by which an optimum must lie lower to be worth a warning
 
 
@@ -46,7 +47,7 @@ def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outc
         f"are kept. {advice} The feature with the largest scale is "
         f"{feature} (root mean square {size[largest]:.3g}). Use learning_rate='auto'{remedy}.",
         ConvergenceWarning,
-        stacklevel=4 + FRAMES_BETWEEN,
+        stacklevel=FRAMES_UP,
     )
 
 
@@ -75,7 +76,7 @@ def warn_of_slow_convergence(
         message = f"The loss fell too slowly to go on (tol={est.tol:g}).{hint}"
     else:
         return
-    warnings.warn(message, ConvergenceWarning, stacklevel=4 + FRAMES_BETWEEN)
+    warnings.warn(message, ConvergenceWarning, stacklevel=FRAMES_UP)
 
 
 def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, Any, float]:

@@ -992,12 +992,13 @@ def merge_moments(mean, variance, share, other_mean, other_variance):
 
 
 @jit
-def column_moments(X, weight, mean, variance, block_mean, block_variance):
-    """Weighted mean and variance of each column into ``mean`` and ``variance``; returns the mass.
+def column_moments(X, weight, work):
+    """Weighted mean and variance of each column into ``work[0]`` and ``work[1]``; returns the mass.
 
     Blocks are small enough to be read twice from cache: their mean, then squares about it, then
-    merged. Means a million times the spread cost no digits.
+    merged. Means a million times the spread cost no digits. The last two rows of ``work`` (4, d) are theirs.
     """
+    mean, variance, block_mean, block_variance = work[0], work[1], work[2], work[3]
     total, features = X.shape
     weighted = weight.shape[0] > 0
     mass = 0.0
@@ -1028,6 +1029,15 @@ def column_moments(X, weight, mean, variance, block_mean, block_variance):
         mass += block_mass
         merge_moments(mean, variance, block_mass / mass, block_mean, block_variance)
     return mass
+
+
+@jit
+def take_in(X, weight, mean, variance, mass, work):
+    """Take the rows of X into running moments of ``mass``; returns their mass together."""
+    more = column_moments(X, weight, work)
+    if more > 0.0:
+        merge_moments(mean, variance, more / (mass + more), work[0], work[1])
+    return mass + more
 
 
 @jit
@@ -1080,23 +1090,24 @@ def change_coordinates(stack, old, new):
 
 
 @jit
-def largest_squares(rows, coordinates, intercept, columns):
-    """Largest ``weight / mean weight * x^2`` of each column about its centre into ``columns``.
+def examine_rows(rows, coordinates, intercept, start, stop, stride, columns, sample):
+    """Look at rows ``start`` to ``stop``; returns what their curvature is made of.
 
-    Returns the same of a whole row, ``weight / mean weight * (squared norm + intercept)``, in the
-    coordinates.
+    The largest ``weight / mean weight * x^2`` of each column about its centre is kept in ``columns``, and
+    that of a whole row, ``weight / mean weight * (squared norm + intercept)``, returned. Every
+    ``stride``-th row goes into ``sample`` (rows, d + 1) in the coordinates, times the root of its weight,
+    whose sum is returned too. No rows there: no sample.
     """
     weighted = rows.weight.shape[0] > 0
-    inverse = coordinates.inverse_scale
-    largest = 0.0
-    for j in range(rows.features):
-        columns[j] = 0.0
-    for i in range(rows.y.shape[0]):
+    center, inverse = coordinates.center, coordinates.inverse_scale
+    largest = mass = 0.0
+    taken = 0
+    for i in range(start, stop):
         s = rows.weight[i] / rows.mean_weight if weighted else 1.0
         size = intercept
         if rows.indptr.shape[0] == 0:
             for j in range(rows.features):
-                z = rows.X[i, j] - coordinates.center[j]
+                z = rows.X[i, j] - center[j]
                 columns[j] = max(columns[j], s * z * z)
                 size += z * z * inverse[j] * inverse[j]
         else:
@@ -1106,7 +1117,27 @@ def largest_squares(rows, coordinates, intercept, columns):
                 columns[j] = max(columns[j], s * z * z)
                 size += z * z * inverse[j] * inverse[j]
         largest = max(largest, s * size)
-    return largest
+        if taken < sample.shape[0] and i == start + taken * stride:
+            mass += s
+            put_row(rows, coordinates, i, np.sqrt(s), intercept, sample[taken])
+            taken += 1
+    return largest, mass
+
+
+@jit
+def put_row(rows, coordinates, i, factor, intercept, target):
+    """Fill in ``factor`` times row i in the coordinates, and the column of the intercept."""
+    inverse = coordinates.inverse_scale
+    if rows.indptr.shape[0] == 0:
+        for j in range(rows.features):
+            target[j] = factor * (rows.X[i, j] - coordinates.center[j]) * inverse[j]
+    else:
+        for j in range(rows.features):
+            target[j] = 0.0
+        for q in range(rows.indptr[i], rows.indptr[i + 1]):
+            j = rows.indices[q]
+            target[j] = factor * rows.data[q] * inverse[j]
+    target[rows.features] = factor * intercept
 
 
 @jit

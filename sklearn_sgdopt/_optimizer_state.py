@@ -79,5 +79,6 @@ class OptimizerState:
         """Express everything in ``new`` coordinates; the functions that are computed stay the same."""
         if new is self.coordinates:
             return
-        kernels().change_coordinates(self.stack, self.coordinates.record(), new.record())
+        if self.t > 0 or self.stack.any():
+            kernels().change_coordinates(self.stack, self.coordinates.record(), new.record())
         self.coordinates = new

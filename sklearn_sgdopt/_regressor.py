@@ -333,6 +333,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
         return np.asarray(X @ self.coef_.T + self.intercept_)
 
+    @np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by name, or told as divergence
     def _fit(
         self,
         X: Any,
@@ -399,12 +400,11 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         self._publish(state, outcome, X.dtype, single=single, goes_on=goes_on)
         if tasks is not None:
             tasks.end()
-        with np.errstate(over="ignore", invalid="ignore"):  # one warning is enough
-            if outcome.status == kernels().DIVERGED:
-                warn_of_divergence(self, state, rows, outcome)
-            elif not stream and self.tol is not None and not self.early_stopping:
-                exhausted = outcome.status == kernels().EXHAUSTED
-                warn_of_slow_convergence(self, state, rows, outcome, exhausted=exhausted)
+        if outcome.status == kernels().DIVERGED:
+            warn_of_divergence(self, state, rows, outcome)
+        elif not stream and self.tol is not None and not self.early_stopping:
+            exhausted = outcome.status == kernels().EXHAUSTED
+            warn_of_slow_convergence(self, state, rows, outcome, exhausted=exhausted)
         return self
 
     def _check_data(

@@ -74,3 +74,10 @@ def feature_moments(rows: Any, moments: Any = None) -> RunningMoments:
     weights = rows.weight if rows.weight.size else None
     mean, variance = mean_variance_axis(matrix, axis=0, weights=weights)
     return RunningMoments(mean, variance, rows.mean_weight * len(rows.y))
+
+
+def with_features(running: RunningMoments, rows: Any, moments: Any = None) -> RunningMoments:
+    """Take the columns of the rows into running moments."""
+    if moments is None and not is_sparse(rows):
+        return running.with_rows(rows.X, rows.weight)
+    return running.merged(feature_moments(rows, moments))

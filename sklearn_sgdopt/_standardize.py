@@ -28,9 +28,13 @@ class RunningMoments:
     @classmethod
     def of(cls, values: np.ndarray, weight: np.ndarray) -> "RunningMoments":
         """Moments of the rows of ``values`` (n, columns); an empty ``weight`` means all ones."""
-        mean, variance, *work = np.empty((4, values.shape[1]))
-        mass = kernels().column_moments(values, weight, mean, variance, *work)
-        return cls(mean, variance, mass)
+        return cls.empty(values.shape[1]).with_rows(values, weight)
+
+    def with_rows(self, values: np.ndarray, weight: np.ndarray) -> "RunningMoments":
+        """Moments of the rows seen and those of ``values`` together."""
+        mean, variance, work = self.mean.copy(), self.variance.copy(), np.empty((4, len(self.mean)))
+        mass = kernels().take_in(values, weight, mean, variance, self.mass, work)
+        return RunningMoments(mean, variance, mass)
 
     def merged(self, other: "RunningMoments") -> "RunningMoments":
         """Moments of both samples together."""

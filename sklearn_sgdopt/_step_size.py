@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, penalty_strengths
-from sklearn_sgdopt._rows import as_matrix, is_sparse, sampling_stride
+from sklearn_sgdopt._rows import is_sparse, sampling_stride
 
 ADAM_RATE = 0.014  # in standard deviations of y, for batches of one row
 ADAM_MOST = 0.1
@@ -47,26 +46,27 @@ class Curvature:
     latest: float = 0.0
 
     @classmethod
-    def of(
-        cls, rows: Any, coordinates: Any, *, intercept: bool, moments: Any = None, single: bool = True
-    ) -> "Curvature":
-        """Measure the rows; the second ``moments`` of all of them give L exactly, else a sample does.
+    def of(cls, rows: Any, coordinates: Any, *, intercept: bool, moments: Any = None) -> "Curvature":
+        """Measure the rows: a sample of them gives L.
 
-        Without ``single`` the curvature of single rows, which batches of all rows do not meet, is left at 0.
+        The second ``moments`` of all rows give it exactly. They are those of batches that hold all rows,
+        which meet no single ones: what these would add is left at 0.
         """
         total, features = len(rows.y), rows.features
-        record = coordinates.record()
         columns, largest = np.zeros(features), 0.0
-        if single:
-            largest = kernels().largest_squares(rows, record, float(intercept), columns)
         if moments is not None:
             mean = norm_bound(matrix_of_moments(moments, coordinates, intercept=intercept))
         elif features > WIDEST_MATRIX:
+            record, nothing = coordinates.record(), np.empty((0, features + 1))
+            largest, _ = kernels().examine_rows(
+                rows, record, float(intercept), 0, total, 1, columns, nothing
+            )
             stride = sampling_stride(rows, MOST_ROWS)
             slope, image = np.empty((1, features)), np.empty((1, features + 1))
             mean = kernels().largest_eigenvalue(rows, record, float(intercept), stride, slope, image)
         else:
-            mean = norm_bound(sample_matrix(rows, coordinates, intercept=intercept))
+            largest, matrix = examine(rows, coordinates, columns, intercept=intercept)
+            mean = norm_bound(matrix)
         active = rows.data.size / total if is_sparse(rows) else features
         mass = rows.mean_weight * total
         return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, active + intercept, is_sparse(rows), mass)
@@ -105,37 +105,31 @@ def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.
     return matrix
 
 
-def sample_matrix(rows: Any, coordinates: Any, *, intercept: bool) -> np.ndarray:
-    """Second moments of every so many rows in the coordinates, or where there are fewer their Gram matrix."""
+def examine(
+    rows: Any, coordinates: Any, columns: np.ndarray, *, intercept: bool
+) -> tuple[float, np.ndarray]:
+    """Return the largest square of a row, and the second moments of every so many rows in the coordinates.
+
+    Where there are fewer rows than features it is their Gram matrix, which has the same eigenvalues.
+    ``columns`` (d,) takes the largest squares of each column.
+    """
     stride = sampling_stride(rows, MOST_ROWS)
-    X, weight = as_matrix(rows), rows.weight
-    if stride > 1:
-        X, weight = X[::stride], weight[::stride]
-    total, width = X.shape[0], rows.features + 1
-    mass = float(weight.sum()) if weight.size else float(total)
-    step = max(SAMPLED_AT_A_TIME, width)  # Gram matrices are of all rows at once
-    products = (
-        _products(
-            X[start : start + step], weight[start : start + step], coordinates, intercept, total < width
+    total, width = len(rows.y), rows.features + 1
+    sampled = -(-total // stride)
+    record = coordinates.record()
+    room = np.empty((min(sampled, SAMPLED_AT_A_TIME), width))
+    largest, mass, matrix = 0.0, 0.0, None
+    for first in range(0, sampled, SAMPLED_AT_A_TIME):
+        start, sample = first * stride, room[: sampled - first]
+        stop = min(start + len(sample) * stride, total)
+        size, more = kernels().examine_rows(
+            rows, record, float(intercept), start, stop, stride, columns, sample
         )
-        for start in range(0, total, step)
-    )
-    matrix = next(products)
-    for other in products:
-        matrix += other
+        product = sample @ sample.T if sampled < width else sample.T @ sample
+        matrix = product if matrix is None else matrix + product
+        largest, mass = max(largest, size), mass + more
     matrix *= 1.0 / max(mass, np.finfo(np.float64).tiny)
-    return matrix
-
-
-def _products(X: Any, weight: np.ndarray, coordinates: Any, intercept: bool, gram: bool) -> np.ndarray:
-    """Sum of the outer products of rows in the coordinates, or the inner products of the rows."""
-    Z = np.empty((X.shape[0], X.shape[1] + 1))
-    np.subtract(X.toarray() if sparse.issparse(X) else X, coordinates.center, out=Z[:, :-1])
-    Z[:, -1] = intercept
-    Z *= coordinates.inverse_scale
-    if weight.size:
-        Z *= np.sqrt(weight)[:, None]
-    return np.asarray(Z @ Z.T if gram else Z.T @ Z)
+    return largest, np.asarray(matrix)
 
 
 def norm_bound(matrix: np.ndarray) -> float:
@@ -144,12 +138,12 @@ def norm_bound(matrix: np.ndarray) -> float:
     The Schatten norm ``trace(A ** 32) ** (1 / 32)``, from four squarings: unlike power iteration it cannot
     start on the wrong foot, and it is faster than eigenvalues for the small matrices of a stream.
     """
-    size = float(matrix.trace())
+    size = sum(matrix.diagonal().tolist())
     if size == 0.0:
         return 0.0
     power = matrix / size
     for _ in range(4):
-        power = power @ power
+        power = power.dot(power)
     return float(size * np.vdot(power, power) ** (1.0 / 32.0))
 
 
@@ -222,12 +216,9 @@ def automatic_epsilon(
     ``m / (2 max_i x_ij^2)``, so that a value that stands in one row of many is not overshot.
     """
     inertia = (1.0 + est.beta_1) / (1.0 - est.beta_1)
-    steepest = np.zeros_like(inverse_scale)
-    if not exact:
-        np.multiply(inverse_scale, inverse_scale, out=steepest)
-        steepest[:-1] *= curvature.columns
-        steepest[-1] *= 2.0
-        steepest *= 1.0 / batch_size
+    steepest = inverse_scale * (0.0 if exact else inverse_scale / batch_size)
+    steepest[:-1] *= curvature.columns
+    steepest[-1] *= 2.0
     np.maximum(steepest, max(curvature.mean, curvature.latest) / inertia, out=steepest)
     size = rate
     if est.loss not in SMOOTH_LOSSES:

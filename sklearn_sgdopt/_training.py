@@ -1,5 +1,6 @@
 """The order of a training call: statistics, step size, epochs, outcome."""
 
+import math
 from functools import cache
 from typing import Any
 
@@ -10,8 +11,8 @@ from sklearn_sgdopt._large_batches import Run, pays_in_parts, run_in_parts
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, loss_width, make_objective, robust_spread
 from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._rows import feature_moments, is_sparse, sampling_stride
-from sklearn_sgdopt._standardize import Coordinates, RunningMoments
+from sklearn_sgdopt._rows import feature_moments, is_sparse, sampling_stride, with_features
+from sklearn_sgdopt._standardize import Coordinates
 from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate
 from sklearn_sgdopt._validation import check_spread
 from sklearn_sgdopt._watchers import Observer, Outcome, Plateau, Printer, Validation
@@ -29,7 +30,6 @@ MAX_EARLIEST_STOP = 300
 NARROW, NARROW_BLOCK, BLOCK, WINDOW_BLOCKS = 32, 16, 8, 128
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by name later
 def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     """Second moments of the rows, where training is to run on them; else None."""
     # In standardised coordinates the full gradient of the intercept is rounding noise, which Adam
@@ -46,7 +46,6 @@ def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
     return None
 
 
-@np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by name
 def observe(
     est: Any, state: OptimizerState, rows: Any, moments: Any, *, stream: bool, labels: Any = None
 ) -> None:
@@ -56,16 +55,15 @@ def observe(
     """
     features, coordinates, curvature = state.features, state.coordinates, state.curvature
     if est.standardize:
-        features = features.merged(feature_moments(rows, moments))
+        features = with_features(features, rows, moments)
         check_spread("X", features.variance, labels)
         centered = est.fit_intercept and not is_sparse(rows)
         coordinates = Coordinates.standard(features, centered=centered, intercept=est.fit_intercept)
-    targets = state.targets.merged(RunningMoments.of(rows.y, rows.weight))
+    targets = state.targets.with_rows(rows.y, rows.weight)
     check_spread("y", targets.variance, None)
     if est.learning_rate == "auto":
-        single = stream or moments is None
-        seen = Curvature.of(rows, coordinates, intercept=est.fit_intercept, moments=moments, single=single)
-        if not np.isfinite(seen.mean + seen.largest):
+        seen = Curvature.of(rows, coordinates, intercept=est.fit_intercept, moments=moments)
+        if not math.isfinite(seen.mean + seen.largest):
             check_spread("X", feature_moments(rows).variance, labels)
         whole = rated_batch(est, batch_rows(est, rows), stream=stream)
         curvature = curvature.merged(seen, share=min(1.0, len(rows.y) / whole))
@@ -288,7 +286,6 @@ def rated_batch(est: Any, batch_size: int, *, stream: bool) -> int:
     return int(est.batch_size) if stream and est.solver != "gd" else batch_size
 
 
-@np.errstate(over="ignore", invalid="ignore")  # interpreted kernels as compiled ones: the loss tells
 def train(
     est: Any,
     state: OptimizerState,
