@@ -58,9 +58,7 @@ class Curvature:
             mean = norm_bound(matrix_of_moments(moments, coordinates, intercept=intercept))
         elif features > WIDEST_MATRIX:
             record, nothing = coordinates.record(), np.empty((0, features + 1))
-            largest, _ = kernels().examine_rows(
-                rows, record, float(intercept), 0, total, 1, columns, nothing
-            )
+            largest, _ = kernels().examine_rows(rows, record, float(intercept), 0, total, 1, columns, nothing)
             stride = sampling_stride(rows, MOST_ROWS)
             slope, image = np.empty((1, features)), np.empty((1, features + 1))
             mean = kernels().largest_eigenvalue(rows, record, float(intercept), stride, slope, image)
@@ -105,9 +103,7 @@ def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.
     return matrix
 
 
-def examine(
-    rows: Any, coordinates: Any, columns: np.ndarray, *, intercept: bool
-) -> tuple[float, np.ndarray]:
+def examine(rows: Any, coordinates: Any, columns: np.ndarray, *, intercept: bool) -> tuple[float, np.ndarray]:
     """Return the largest square of a row, and the second moments of every so many rows in the coordinates.
 
     Where there are fewer rows than features it is their Gram matrix, which has the same eigenvalues.
@@ -118,17 +114,16 @@ def examine(
     sampled = -(-total // stride)
     record = coordinates.record()
     room = np.empty((min(sampled, SAMPLED_AT_A_TIME), width))
-    largest, mass, matrix = 0.0, 0.0, None
+    largest, mass, products = 0.0, 0.0, []
     for first in range(0, sampled, SAMPLED_AT_A_TIME):
         start, sample = first * stride, room[: sampled - first]
         stop = min(start + len(sample) * stride, total)
         size, more = kernels().examine_rows(
             rows, record, float(intercept), start, stop, stride, columns, sample
         )
-        product = sample @ sample.T if sampled < width else sample.T @ sample
-        matrix = product if matrix is None else matrix + product
+        products.append(sample @ sample.T if sampled < width else sample.T @ sample)
         largest, mass = max(largest, size), mass + more
-    matrix *= 1.0 / max(mass, np.finfo(np.float64).tiny)
+    matrix = sum(products) / max(mass, np.finfo(np.float64).tiny)
     return largest, np.asarray(matrix)
 
 
