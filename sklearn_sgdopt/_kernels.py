@@ -25,7 +25,6 @@ FAST_MATH = {"reassoc", "contract", "arcp", "nsz"}
 SGD, MOMENTUM, NESTEROV, ADAM = range(4)
 SQUARED, HUBER, INSENSITIVE, SQUARED_INSENSITIVE, QUANTILE = range(5)
 CONSTANT, INVSCALING, COSINE = range(3)
-PLAIN, SCALED, AVERAGED = range(3)  # which vectors a step of `sparse_sgd_epoch` touches
 
 RULES = {"gd": SGD, "sgd": SGD, "momentum": MOMENTUM, "adam": ADAM}
 LOSSES = {
@@ -166,10 +165,14 @@ class Order(NamedTuple):
 
 
 class Lazy(NamedTuple):
-    """Work space of `sparse_sgd_epoch`, empty elsewhere: ``pull`` (batch size,), ``pairs`` (d, 2)."""
+    """Work space of `sparse_sgd_epoch`: ``pull`` (batch size,), ``pairs`` (d, 2), ``squares`` (d,).
+
+    Empty elsewhere.
+    """
 
     pull: np.ndarray
     pairs: np.ndarray
+    squares: np.ndarray
 
 
 class Plan(NamedTuple):
@@ -573,30 +576,87 @@ def parameters_of_slopes(parameters, inverse):
             parameters.theta[o, j] = parameters.slope[o, j] / inverse[j] if inverse[j] > 0.0 else 0.0
 
 
-@jit
-def fold_average(slope, pairs, new, past):
-    """Make the first of each pair the average ``new * slope + past * first`` itself."""
-    for j in range(slope.shape[0]):
-        pairs[j, 0] = new * slope[j] + past * pairs[j, 0]
+@intrinsic
+def _add_to_pair(context, pairs, j, factor, first, second):
+    """Add ``factor`` times (first, second) to ``pairs[j]`` by one load and one store."""
+
+    def code(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        _, j, factor, first, second = arguments
+        pair = ir.VectorType(ir.DoubleType(), 2)
+        index = ir.IntType(32)
+
+        def vector(one, other):
+            start = builder.insert_element(ir.Constant(pair, ir.Undefined), one, index(0))
+            return builder.insert_element(start, other, index(1))
+
+        place = builder.gep(data, [builder.shl(j, j.type(1))])
+        place = builder.bitcast(place, pair.as_pointer())
+        change = builder.fmul(vector(factor, factor), vector(first, second), flags=("contract",))
+        builder.store(builder.fadd(builder.load(place, align=8), change, flags=("contract",)), place, align=8)
+        return context.get_dummy_value()
+
+    number = types.float64
+    return types.void(pairs, types.intp, number, number, number), code
 
 
 @jit
-def sparse_step(rows, i, length, back, S, pairs, form):
-    """Take ``length`` times row i from S, in the data's units, and what its average must not feel from U."""
+def add_to_pair(pairs, j, factor, first, second):
+    """Add ``factor`` times (first, second) to ``pairs[j]``."""
+    if COMPILED:
+        _add_to_pair(pairs, j, factor, first, second)
+    else:
+        pairs[j, 0] += factor * first
+        pairs[j, 1] += factor * second
+
+
+@jit
+def pair_product(rows, i, pairs):
+    """Product of the CSR row i with the first of each pair."""
     first, last = rows.indptr[i], rows.indptr[i + 1]
     data, indices = rows.data[first:last], rows.indices[first:last]
-    if form == PLAIN:
+    z = 0.0
+    for q in range(data.shape[0]):
+        z += data[q] * pairs[indices[q], 0]
+    return z
+
+
+@jit
+def sparse_step(rows, i, length, slope, squares, scaled):
+    """Take ``length`` times row i from the slopes, in the data's units."""
+    first, last = rows.indptr[i], rows.indptr[i + 1]
+    data, indices = rows.data[first:last], rows.indices[first:last]
+    if scaled:
         for q in range(data.shape[0]):
-            S[indices[q]] -= length * data[q]
-    elif form == SCALED:
-        for q in range(data.shape[0]):
-            S[indices[q]] -= length * data[q] * pairs[indices[q], 1]
+            slope[indices[q]] -= length * data[q] * squares[indices[q]]
     else:
         for q in range(data.shape[0]):
-            j = indices[q]
-            change = length * data[q] * pairs[j, 1]
-            S[j] -= change
-            pairs[j, 0] += back * change
+            slope[indices[q]] -= length * data[q]
+
+
+@jit
+def averaged_step(rows, i, length, back, pairs, squares, scaled):
+    """Do so to the first of each pair, and give the second ``back`` times what that loses."""
+    first, last = rows.indptr[i], rows.indptr[i + 1]
+    data, indices = rows.data[first:last], rows.indices[first:last]
+    if scaled:
+        for q in range(data.shape[0]):
+            j = np.int64(indices[q])
+            add_to_pair(pairs, j, data[q] * squares[j], -length, length * back)
+    else:
+        for q in range(data.shape[0]):
+            add_to_pair(pairs, np.int64(indices[q]), data[q], -length, length * back)
+
+
+@jit
+def fold(slope, pairs, averaging, scale, new, past):
+    """Make S the slopes ``scale * S`` and U their average ``new * S + past * U`` themselves."""
+    for j in range(slope.shape[0]):
+        if averaging:
+            pairs[j, 1] = new * pairs[j, 0] + past * pairs[j, 1]
+            pairs[j, 0] *= scale
+        else:
+            slope[j] *= scale
 
 
 @jit
@@ -605,23 +665,25 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
 
     The slopes are kept as ``scale * S``, so that shrinking by the l2 penalty is one product, and
     their average as ``new * S + past * U`` (Bottou 2012, "Stochastic gradient descent tricks",
-    section 5): a change of S that the past average must not feel is taken back from U. ``lazy.pull``
-    holds the derivative of the loss for each row of a batch, ``lazy.pairs`` U beside the squared inverse
-    scale: what is read together lies in one cache line. Outputs are trained in turn.
+    section 5): a change of S that the past average must not feel is taken back from U. With averaging S
+    stands beside U in ``lazy.pairs``, as they change together, else in ``slope``. ``lazy.squares`` holds the
+    squared inverse scale, ``lazy.pull`` the derivative of the loss for each row of a batch. Outputs are
+    trained in turn.
     """
-    inverse, pull, pairs = coordinates.inverse_scale, lazy.pull, lazy.pairs
+    inverse, pull, pairs, squares = coordinates.inverse_scale, lazy.pull, lazy.pairs, lazy.squares
     total, features = rows.y.shape[0], rows.features
     mean_scale = 1.0 / (rows.mean_weight * total * parameters.theta.shape[0])
-    form = AVERAGED if plan.averaging else PLAIN
+    scaled = False
     for j in range(features):
-        if form == PLAIN and inverse[j] != 1.0:
-            form = SCALED
+        squares[j] = inverse[j] * inverse[j]
+        scaled = scaled or inverse[j] != 1.0
     loss = 0.0
     begin = t
     for o in range(parameters.theta.shape[0]):
-        theta, average, S = parameters.theta[o], parameters.average[o], parameters.slope[o]
-        for j in range(features):
-            pairs[j, 0], pairs[j, 1] = average[j] * inverse[j], inverse[j] * inverse[j]
+        theta, average, slope = parameters.theta[o], parameters.average[o], parameters.slope[o]
+        if plan.averaging:
+            for j in range(features):
+                pairs[j, 0], pairs[j, 1] = slope[j], average[j] * inverse[j]
         scale, new, past = 1.0, 0.0, 1.0
         t = begin
         start = 0
@@ -631,7 +693,11 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             for position in range(start, stop):
                 prefetch_ahead(rows, order, position, 1)
                 i = row_at(order, position)
-                z = scale * row_product(rows, coordinates, i, parameters.slope, o) + theta[features]
+                if plan.averaging:
+                    product = pair_product(rows, i, pairs)
+                else:
+                    product = row_product(rows, coordinates, i, parameters.slope, o)
+                z = scale * product + theta[features]
                 value, g = weighted_loss(rows, objective, i, o, z)
                 loss += value
                 pull[position - start] = g
@@ -643,14 +709,15 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             rate = rule.rate[o] * decay(rule, t) * share
             scale *= 1.0 - rate * objective.l2
             if abs(scale) < LEAST_SCALE:
-                fold_average(S, pairs, new, past)
-                for j in range(features):
-                    S[j] *= scale
+                fold(slope, pairs, plan.averaging, scale, new, past)
                 scale, new, past = 1.0, 0.0, 1.0
             step = rate / ((stop - start) * rows.mean_weight)
             for position in range(start, stop):
-                length = step * pull[position - start] / scale
-                sparse_step(rows, row_at(order, position), length, new / past, S, pairs, form)
+                i, length = row_at(order, position), step * pull[position - start] / scale
+                if plan.averaging:
+                    averaged_step(rows, i, length, new / past, pairs, squares, scaled)
+                else:
+                    sparse_step(rows, i, length, slope, squares, scaled)
             if plan.fit_intercept:
                 theta[features] -= step * push
             if plan.averaging:
@@ -659,19 +726,22 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
                 past *= 1.0 - forget
                 average[features] += forget * (theta[features] - average[features])
                 if past < LEAST_PAST:
-                    fold_average(S, pairs, new, past)
+                    fold(slope, pairs, True, 1.0, new, past)
                     new, past = 0.0, 1.0
             if t < trace.shape[0]:
                 for j in range(features):
-                    trace[t, o, j] = scale * S[j] / inverse[j] if inverse[j] > 0.0 else 0.0
+                    S = pairs[j, 0] if plan.averaging else slope[j]
+                    trace[t, o, j] = scale * S / inverse[j] if inverse[j] > 0.0 else 0.0
                 trace[t, o, features] = theta[features]
             start = stop
+        fold(slope, pairs, plan.averaging, scale, new, past)
         for j in range(features):
             width = 1.0 / inverse[j] if inverse[j] > 0.0 else 0.0
-            theta[j] = scale * S[j] * width
             if plan.averaging:
-                average[j] = (new * S[j] + past * pairs[j, 0]) * width
-            S[j] = theta[j] * inverse[j]  # to the last bit what a next call would begin with
+                slope[j] = pairs[j, 0]
+                average[j] = pairs[j, 1] * width
+            theta[j] = slope[j] * width
+            slope[j] = theta[j] * inverse[j]  # to the last bit what a next call would begin with
     return loss * mean_scale, t
 
 

@@ -207,10 +207,15 @@ def rows_as_they_are() -> Any:
     return make_order(0, 1, np.zeros(1, np.uint64))
 
 
+def make_lazy(batch_size: int, features: int) -> Any:
+    """Return room for what the epochs on CSR rows keep as lazy products."""
+    return kernels().Lazy(np.empty(batch_size), np.empty((features, 2)), np.empty(features))
+
+
 @cache
 def nothing_lazy() -> Any:
     """Return the work space of what does not run."""
-    return kernels().Lazy(np.empty(0), np.empty((0, 2)))
+    return make_lazy(0, 0)
 
 
 def make_run(
@@ -244,7 +249,7 @@ def make_run(
     order = make_order(total, features, state.random) if plan.shuffle else rows_as_they_are()
     # Where only the coordinates of a batch change, the others are kept as lazy products.
     is_lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
-    lazy = k.Lazy(np.empty(plan.batch_size), np.empty((features, 2))) if is_lazy else nothing_lazy()
+    lazy = make_lazy(plan.batch_size, features) if is_lazy else nothing_lazy()
 
     if pays_in_parts(rows, plan.batch_size, state.theta.shape) and not is_lazy:
         return run_in_parts(
