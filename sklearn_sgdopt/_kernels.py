@@ -872,9 +872,9 @@ def record(theta, trace, t):
 @jit
 def is_watched(watch, done, plan):
     """Whether ``tol`` looks at the epoch that makes ``done``: each at first, then every twentieth part."""
-    if plan.tolerance < 0.0 or done < watch[3]:
+    if plan.tolerance < 0.0 or done < watch[2]:
         return False
-    watch[3] = done + 1 + done // 20
+    watch[2] = done + 1 + done // 20
     return True
 
 
@@ -882,9 +882,8 @@ def is_watched(watch, done, plan):
 def is_flat(watch, value, done, plan):
     """Tell whether the objective has gone without gain for too long.
 
-    ``watch`` is updated: best objective, its epoch, t of the saved parameters, next look. Too long is
-    ``plan.patience`` epochs, or a quarter of those made if that is more: what is slow to come down is
-    slow to show it.
+    ``watch`` is updated: best objective, its epoch, next look. Too long is ``plan.patience`` epochs, or a
+    quarter of those made if that is more: what is slow to come down is slow to show it.
     """
     if value < watch[0] - plan.tolerance:
         watch[0] = value
@@ -1018,19 +1017,16 @@ def train_on_moments(
     theta, _, _, average, slope, gradient = parameters
     outputs, features = slope.shape
     for index in range(losses.shape[0]):
-        losses[index] = moments_gradient(moments, coordinates, theta, slope, gradient, plan)
-        if not losses[index] <= plan.loss_limit:
-            copy_parameters(saved, stack)
-            return index + 1, int(watch[2]), DIVERGED
         copy_parameters(stack, saved)
-        watch[2] = t
-        t += 1
+        losses[index] = moments_gradient(moments, coordinates, theta, slope, gradient, plan)
         value = losses[index] + penalty(theta, objective)
-        apply_update(parameters, coordinates, objective, rule, plan, 1.0, 1.0, t)
-        record(theta, trace, t)
-        if not are_finite(theta):
+        if losses[index] <= plan.loss_limit:
+            apply_update(parameters, coordinates, objective, rule, plan, 1.0, 1.0, t + 1)
+            record(theta, trace, t + 1)
+        if not losses[index] <= plan.loss_limit or not are_finite(theta):
             copy_parameters(saved, stack)
-            return index + 1, int(watch[2]), DIVERGED
+            return index + 1, t, DIVERGED
+        t += 1
         done += 1
         if not is_watched(watch, done, plan):
             continue

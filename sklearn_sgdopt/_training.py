@@ -236,7 +236,7 @@ def make_run(
     slope = state.theta[:, :-1] * coordinates.inverse_scale[:-1]
     parameters = k.Parameters(*state.stack, slope, np.zeros(state.theta.shape))
     saved = state.stack.copy()
-    watch = np.array([np.inf, 0.0, float(state.t), 1.0])
+    watch = np.array([np.inf, 0.0, 1.0])
     if moments is not None:
 
         def run_on_moments(losses: np.ndarray, done: int) -> tuple[int, int, int]:
