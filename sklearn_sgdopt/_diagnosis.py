@@ -23,13 +23,21 @@ UNFINISHED = 0.02  # part of the loss by which an optimum must lie lower to be w
 
 def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outcome) -> None:
     """Name the rate, one that is safe, and the feature with the largest scale."""
-    curvature = Curvature.of(rows, state.coordinates, intercept=est.fit_intercept)
     batch_size = batch_rows(est, rows)
+    exact = batch_size == len(rows.y)
+    curvature = Curvature.of(
+        rows,
+        state.coordinates,
+        intercept=est.fit_intercept,
+        batch_size=batch_size,
+        ordered=not exact and not est.shuffle,
+    )
     safe = automatic_rate(
         est,
         curvature,
         batch_size=batch_size,
-        exact=batch_size == len(rows.y),
+        exact=exact,
+        steady=False,
         spread=spread_of_targets(est, state),
     )
     moments = feature_moments(rows)

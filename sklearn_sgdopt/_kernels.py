@@ -1162,12 +1162,12 @@ def examine_rows(rows, coordinates, intercept, start, stop, stride, columns, sam
     The largest ``weight / mean weight * x^2`` of each column about its centre is kept in ``columns``, and
     that of a whole row, ``weight / mean weight * (squared norm + intercept)``, returned. Every
     ``stride``-th row goes into ``sample`` (rows, d + 1) in the coordinates, times the root of its weight,
-    whose sum is returned too. No rows there: no sample.
+    whose sum is returned too. No rows there: no sample. The third result counts the values other than 0.
     """
     weighted = rows.weight.shape[0] > 0
     center, inverse = coordinates.center, coordinates.inverse_scale
     largest = mass = 0.0
-    taken = 0
+    taken = filled = 0
     for i in range(start, stop):
         s = rows.weight[i] / rows.mean_weight if weighted else 1.0
         size = intercept
@@ -1176,18 +1176,44 @@ def examine_rows(rows, coordinates, intercept, start, stop, stride, columns, sam
                 z = rows.X[i, j] - center[j]
                 columns[j] = max(columns[j], s * z * z)
                 size += z * z * inverse[j] * inverse[j]
+                filled += z != 0.0
         else:
             for q in range(rows.indptr[i], rows.indptr[i + 1]):
                 j = rows.indices[q]
-                z = rows.data[q]
+                z = 1.0 * rows.data[q]  # in float64: squares of small float32 numbers are below its range
                 columns[j] = max(columns[j], s * z * z)
                 size += z * z * inverse[j] * inverse[j]
+                filled += z != 0.0
         largest = max(largest, s * size)
         if taken < sample.shape[0] and i == start + taken * stride:
             mass += s
             put_row(rows, coordinates, i, np.sqrt(s), intercept, sample[taken])
             taken += 1
-    return largest, mass
+    return largest, mass, filled
+
+
+@jit
+def steepest_batch(rows, coordinates, intercept, batch_size):
+    """Largest mean of ``weight / mean weight * (squared norm + intercept)`` over a batch of rows in order."""
+    weighted = rows.weight.shape[0] > 0
+    inverse = coordinates.inverse_scale
+    steepest = 0.0
+    for start in range(0, rows.y.shape[0], batch_size):
+        stop = min(start + batch_size, rows.y.shape[0])
+        total = 0.0
+        for i in range(start, stop):
+            size = intercept
+            if rows.indptr.shape[0] == 0:
+                for j in range(rows.features):
+                    z = (rows.X[i, j] - coordinates.center[j]) * inverse[j]
+                    size += z * z
+            else:
+                for q in range(rows.indptr[i], rows.indptr[i + 1]):
+                    z = rows.data[q] * inverse[rows.indices[q]]
+                    size += z * z
+            total += rows.weight[i] / rows.mean_weight * size if weighted else size
+        steepest = max(steepest, total / (stop - start))
+    return steepest
 
 
 @jit

@@ -1,5 +1,6 @@
 """Rows in the form that the compiled loops take, and their first moments."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,13 @@ def is_sparse(rows: Any) -> bool:
 
 
 def sampling_stride(rows: Any, most: int) -> int:
-    """Return the step at which at least ``most`` rows are a fair sample: 1 where their weights are not."""
+    """Return the step at which at least ``most`` rows are a fair sample: 1 where their weights are not.
+
+    No multiple of 2, 3, 5 or 7: hours, days and months recur at such steps.
+    """
     stride = max(1, len(rows.y) // most)
+    while math.gcd(stride, 210) > 1:
+        stride -= 1
     if stride > 1 and rows.weight.size and not 0.5 < rows.weight[::stride].mean() / rows.mean_weight < 2.0:
         return 1
     return stride

@@ -1,17 +1,18 @@
 """Step sizes from curvature: the bounds behind ``learning_rate="auto"``."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, penalty_strengths
-from sklearn_sgdopt._rows import is_sparse, sampling_stride
+from sklearn_sgdopt._rows import sampling_stride
 
 ADAM_RATE = 0.014  # in standard deviations of y, for batches of one row
 ADAM_MOST = 0.1
+SPARSE = 0.5  # part of the features up to which the values of a row are few
 ADAM_MOVE = 1.5  # standard deviations of y by which one update may move the predictions of a batch
 GD_STEP = 1.5
 NONSMOOTH_RESIDUAL = 0.5
@@ -28,9 +29,10 @@ class Curvature:
     mean : L = 2 lambda_max(second moments of the rows, intercept included)
     largest : L_max = 2 max_i(weight_i (|x_i|^2 + 1) / mean weight), the same of a single row
     columns : 2 max_i(weight_i x_ij^2 / mean weight) of each feature, in the data's units
-    active : values that a row has in the mean, d for dense rows
-    sparse : whether rows came in CSR form
+    active : values other than 0 that a row has in the mean, the intercept counted in
+    mass : weight of the rows
     latest : L of the rows that came last, in proportion to their part of a full batch
+    ordered : where batches follow the rows' order, a bound of the L of any of them, else 0
 
     Chunks are joined by their row-weighted mean of L, which bounds the L of all rows from above
     (the largest eigenvalue is convex), and by the largest of the others. Where the rows of a stream
@@ -41,47 +43,72 @@ class Curvature:
     largest: float = 0.0
     columns: np.ndarray | float = 0.0
     active: float = 0.0
-    sparse: bool = False
     mass: float = 0.0
     latest: float = 0.0
+    ordered: float = 0.0
 
     @classmethod
-    def of(cls, rows: Any, coordinates: Any, *, intercept: bool, moments: Any = None) -> "Curvature":
-        """Measure the rows: a sample of them gives L.
+    def of(
+        cls,
+        rows: Any,
+        coordinates: Any,
+        *,
+        intercept: bool,
+        batch_size: int = 1,
+        ordered: bool = False,
+        moments: Any = None,
+    ) -> "Curvature":
+        """Measure the rows: a sample of them gives L, of all rows for batches of all rows.
 
         The second ``moments`` of all rows give it exactly. They are those of batches that hold all rows,
-        which meet no single ones: what these would add is left at 0.
+        which meet no single ones: what these would add is left at 0. ``ordered`` says that batches of
+        ``batch_size`` follow the rows' order.
         """
         total, features = len(rows.y), rows.features
-        columns, largest = np.zeros(features), 0.0
+        columns, largest, active = np.zeros(features), 0.0, float(features)
+        record = coordinates.record()
         if moments is not None:
             mean = norm_bound(matrix_of_moments(moments, coordinates, intercept=intercept))
-        elif features > WIDEST_MATRIX:
-            record, nothing = coordinates.record(), np.empty((0, features + 1))
-            largest, _ = kernels().examine_rows(rows, record, float(intercept), 0, total, 1, columns, nothing)
-            stride = sampling_stride(rows, MOST_ROWS)
-            slope, image = np.empty((1, features)), np.empty((1, features + 1))
-            mean = kernels().largest_eigenvalue(rows, record, float(intercept), stride, slope, image)
         else:
-            largest, matrix = examine(rows, coordinates, columns, intercept=intercept)
-            mean = norm_bound(matrix)
-        active = rows.data.size / total if is_sparse(rows) else features
-        mass = rows.mean_weight * total
-        return cls(2.0 * mean, 2.0 * largest, 2.0 * columns, active + intercept, is_sparse(rows), mass)
+            # A sample is to be no less sure than a batch.
+            stride = sampling_stride(rows, max(MOST_ROWS, batch_size))
+            largest, active, matrix = examine(rows, coordinates, columns, stride, intercept=intercept)
+            if matrix is None:
+                slope, image = np.empty((1, features)), np.empty((1, features + 1))
+                mean = kernels().largest_eigenvalue(rows, record, float(intercept), stride, slope, image)
+            else:
+                mean = norm_bound(matrix)
+        steepest = kernels().steepest_batch(rows, record, float(intercept), batch_size) if ordered else 0.0
+        return cls(
+            mean=2.0 * mean,
+            largest=2.0 * largest,
+            columns=2.0 * columns,
+            active=active + intercept,
+            mass=rows.mean_weight * total,
+            ordered=2.0 * steepest,
+        )
 
     def merged(self, other: "Curvature", *, share: float) -> "Curvature":
         """Curvature bounds of both samples together; the other, the latest, is ``share`` of a batch."""
         mass = self.mass + other.mass
-        mean = self.mean + other.mass / mass * (other.mean - self.mean)
         return Curvature(
-            mean,
-            max(self.largest, other.largest),
-            np.maximum(self.columns, other.columns),
-            max(self.active, other.active),
-            self.sparse or other.sparse,
-            mass,
-            share * other.mean,
+            mean=self.mean + other.mass / mass * (other.mean - self.mean),
+            largest=max(self.largest, other.largest),
+            columns=np.maximum(self.columns, other.columns),
+            active=max(self.active, other.active),
+            mass=mass,
+            latest=share * other.mean,
+            ordered=other.ordered,
         )
+
+    def within(self, coordinates: Any, *, intercept: bool) -> "Curvature":
+        """Return these bounds, with what single rows had in other coordinates bounded by their columns.
+
+        Where a scale has grown since, they would be too large for ever.
+        """
+        inverse = coordinates.inverse_scale[:-1]
+        most = float(np.sum(self.columns * inverse * inverse)) + 2.0 * intercept
+        return self if self.largest <= most else replace(self, largest=most)
 
     def of_batches(self, batch_size: int, *, exact: bool) -> tuple[float, float]:
         """Return the curvature that batches share and that of a single one, see `automatic_rate`."""
@@ -103,28 +130,32 @@ def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.
     return matrix
 
 
-def examine(rows: Any, coordinates: Any, columns: np.ndarray, *, intercept: bool) -> tuple[float, np.ndarray]:
-    """Return the largest square of a row, and the second moments of every so many rows in the coordinates.
+def examine(
+    rows: Any, coordinates: Any, columns: np.ndarray, stride: int, *, intercept: bool
+) -> tuple[float, float, np.ndarray | None]:
+    """Return the largest square of a row, the values a row has, and second moments of every so many rows.
 
-    Where there are fewer rows than features it is their Gram matrix, which has the same eigenvalues.
-    ``columns`` (d,) takes the largest squares of each column.
+    All in the coordinates. Where there are fewer rows than features it is their Gram matrix, which has the
+    same eigenvalues; None where a matrix would be too wide. ``columns`` (d,) takes the largest squares of
+    each column.
     """
-    stride = sampling_stride(rows, MOST_ROWS)
     total, width = len(rows.y), rows.features + 1
     sampled = -(-total // stride)
+    wide = rows.features > WIDEST_MATRIX
     record = coordinates.record()
-    room = np.empty((min(sampled, SAMPLED_AT_A_TIME), width))
-    largest, mass, products = 0.0, 0.0, []
+    room = np.empty((0 if wide else min(sampled, SAMPLED_AT_A_TIME), width))
+    largest, mass, filled, products = 0.0, 0.0, 0, []
     for first in range(0, sampled, SAMPLED_AT_A_TIME):
         start, sample = first * stride, room[: sampled - first]
-        stop = min(start + len(sample) * stride, total)
-        size, more = kernels().examine_rows(
+        stop = min(start + SAMPLED_AT_A_TIME * stride, total)
+        size, more, values = kernels().examine_rows(
             rows, record, float(intercept), start, stop, stride, columns, sample
         )
-        products.append(sample @ sample.T if sampled < width else sample.T @ sample)
-        largest, mass = max(largest, size), mass + more
-    matrix = sum(products) / max(mass, np.finfo(np.float64).tiny)
-    return largest, np.asarray(matrix)
+        if not wide:
+            products.append(sample @ sample.T if sampled < width else sample.T @ sample)
+        largest, mass, filled = max(largest, size), mass + more, filled + values
+    matrix = None if wide else np.asarray(sum(products) / max(mass, np.finfo(np.float64).tiny))
+    return largest, filled / total, matrix
 
 
 def norm_bound(matrix: np.ndarray) -> float:
@@ -143,7 +174,7 @@ def norm_bound(matrix: np.ndarray) -> float:
 
 
 def automatic_rate(
-    est: Any, curvature: Curvature, *, batch_size: int, exact: bool, spread: np.ndarray
+    est: Any, curvature: Curvature, *, batch_size: int, exact: bool, steady: bool, spread: np.ndarray
 ) -> np.ndarray:
     """Learning rate for each output.
 
@@ -158,22 +189,28 @@ def automatic_rate(
       rates")
     - momentum: ``1 / (L_b + 2 L_max / ((1 - eta) m))``. Shared curvature needs no smaller steps
       for the inertia, which damps itself there; the noise of a batch stays in the velocity for
-      ``1 / (1 - eta)`` updates.
+      ``1 / (1 - eta)`` updates. In a stream, whose curvature may swing in step with the velocity, all of it
+      counts ``1 / (1 - eta)``.
     - adam: ``0.014 sqrt(m)``, at most 0.1, standard deviations of y: the square-root scaling rule
       of Malladi, Lyu, Panigrahi and Arora (2022). Its steps are of one length in each of the ``a``
       features that a row has, so they move the predictions of a batch by up to
       ``rate sqrt(a (L_b + L_max / m) / 2)``: that is kept to 1.5 standard deviations, for sparse rows
       to one together with what follows by inertia.
 
-    ``exact`` says that every batch holds all rows: then there is no noise. A loss without
-    curvature gets the rate at which its steps are as long as those of squared error at residuals
-    of half the spread of y.
+    ``exact`` says that every batch holds all rows: then there is no noise. ``steady`` says that batches
+    are drawn at random from all rows. Where they follow the rows' order, ``L_b + 2 L_max / m`` gives way to
+    a bound of the curvature of each. A loss without curvature gets the rate at which its steps are as
+    long as those of squared error at residuals of half the spread of y.
     """
     if est.solver == "adam":
         return adam_rate(est, curvature, batch_size=batch_size, exact=exact) * spread
     shared, noise = curvature.of_batches(batch_size, exact=exact)
+    in_order = curvature.ordered > 0.0 and not exact
+    if in_order:
+        shared, noise = max(shared, curvature.ordered), 0.0
     if est.solver == "momentum":
         noise /= 1.0 - est.momentum
+        shared /= (1.0 - est.momentum) ** (0 if exact or steady else 2 if in_order else 1)
     smoothness = shared + 2.0 * noise + penalty_strengths(est)[1]
     if smoothness == 0.0:  # nothing to learn from: no intercept, no feature that varies
         return np.ones_like(spread)
@@ -184,9 +221,10 @@ def automatic_rate(
 
 def adam_rate(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -> float:
     """Adam's automatic rate in standard deviations of y, see `automatic_rate`."""
+    features = np.count_nonzero(curvature.columns)
     moved = math.sqrt(0.5 * curvature.active * sum(curvature.of_batches(batch_size, exact=exact)))
     # What the coming batches of sparse rows lack moves on unchecked, by 1 / (1 - beta_1) such steps.
-    most = 1.0 - est.beta_1 if curvature.sparse else ADAM_MOVE
+    most = ADAM_MOVE if curvature.active > SPARSE * features else 1.0 - est.beta_1
     rate = ADAM_MOST if exact else min(ADAM_RATE * math.sqrt(batch_size), ADAM_MOST)
     if est.loss not in SMOOTH_LOSSES:
         rate *= NONSMOOTH_ADAM

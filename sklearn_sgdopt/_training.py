@@ -23,6 +23,7 @@ MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watche
 # The eta of polynomial-decay averaging: weights grow as its power, so that the last 1 / (eta + 1) of the
 # updates make up most of an average. A chunk is a large batch: there is little noise to average away.
 FORGETTING, GD_FORGETTING = 4.0, 30.0
+SWING = 2.0  # times the loss of its average from which momentum in a stream starts again
 MIN_UPDATES = 200  # before averages are old enough to be judged
 MIN_ROWS_A_PARAMETER = 2400
 MAX_EARLIEST_STOP = 300
@@ -62,10 +63,20 @@ def observe(
     targets = state.targets.with_rows(rows.y, rows.weight)
     check_spread("y", targets.variance, None)
     if est.learning_rate == "auto":
-        seen = Curvature.of(rows, coordinates, intercept=est.fit_intercept, moments=moments)
+        batch_size = batch_rows(est, rows)
+        seen = Curvature.of(
+            rows,
+            coordinates,
+            intercept=est.fit_intercept,
+            batch_size=batch_size,
+            ordered=batch_size < len(rows.y) and not est.shuffle,
+            moments=moments,
+        )
         if not math.isfinite(seen.mean + seen.largest):
             check_spread("X", feature_moments(rows).variance, labels)
-        whole = rated_batch(est, batch_rows(est, rows), stream=stream)
+        whole = rated_batch(est, batch_size, stream=stream)
+        if rows.weight.size == 0:
+            curvature = curvature.within(coordinates, intercept=est.fit_intercept)
         curvature = curvature.merged(seen, share=min(1.0, len(rows.y) / whole))
     if est.loss != "squared_error" and state.robust_spread.size == 0:
         state.robust_spread = robust_spread(rows.y, rows.weight)
@@ -94,7 +105,14 @@ def make_rule(
         exact = batch_size == total and not stream
         whole = rated_batch(est, batch_size, stream=stream)
         rated = batch_size if est.solver == "adam" else whole
-        rate = automatic_rate(est, state.curvature, batch_size=rated, exact=exact, spread=spread)
+        rate = automatic_rate(
+            est,
+            state.curvature,
+            batch_size=rated,
+            exact=exact,
+            steady=not stream and est.shuffle,
+            spread=spread,
+        )
         if est.solver == "adam":
             inverse = state.coordinates.inverse_scale
             least = automatic_epsilon(
@@ -218,6 +236,23 @@ def nothing_lazy() -> Any:
     return make_lazy(0, 0)
 
 
+def calm(state: OptimizerState, rows: Any, objective: Any) -> None:
+    """Start momentum again from its average where that fits the rows of a stream far better.
+
+    Curvature that changes from chunk to chunk in step with the velocity drives it like a swing; the average
+    of the swing is at rest (O'Donoghue and Candes 2015, "Adaptive restart for accelerated gradient schemes").
+    """
+    stride = sampling_stride(rows, MONITOR_ROWS)
+    coordinates, slope = state.coordinates.record(), np.empty((state.theta.shape[0], rows.features))
+    now, rest = (
+        kernels().mean_loss(rows, coordinates, theta, slope, objective, stride)
+        for theta in (state.theta, state.average)
+    )
+    if now > SWING * rest:
+        state.theta[...] = state.average
+        state.stack[1] = 0.0
+
+
 def make_run(
     est: Any,
     state: OptimizerState,
@@ -321,6 +356,8 @@ def train(
     plan = make_plan(est, state, rows, objective, batch_size=batch_size, stream=stream)
     outcome = Outcome(rule.rate, plan.averaging)
     reported = state.average if plan.averaging else state.theta
+    if stream and est.solver == "momentum" and est.learning_rate == "auto" and plan.averaging:
+        calm(state, rows, objective)
     run = make_run(est, state, rows, objective, rule, plan, moments=moments, trace=trace)
     watchers: list[Observer] = []
     if validation is not None:

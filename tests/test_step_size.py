@@ -54,19 +54,19 @@ def test_curvature_of_rows(rows, features, intercept, weighted):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("intercept", [False, True])
-@pytest.mark.parametrize("stride", [1, 4])
+@pytest.mark.parametrize("stride", [1, 11])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
 def test_wide_rows_get_power_iteration(form, stride, intercept, weighted, monkeypatch):
     """It comes from below, and its last step is enlarged by a fifth."""
     monkeypatch.setattr(_step_size, "WIDEST_MATRIX", 4)
-    monkeypatch.setattr(_step_size, "MOST_ROWS", 24 // stride)
+    monkeypatch.setattr(_step_size, "MOST_ROWS", 66 // stride)
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((24, 5)) * (rng.random((24, 5)) < 0.7)
-    w = rng.uniform(0.0, 2.0, 24) if weighted else np.ones(24)
-    rows = make_rows(form(X), np.zeros((24, 1)), w if weighted else None)
+    X = rng.standard_normal((66, 5)) * (rng.random((66, 5)) < 0.7)
+    w = rng.uniform(0.0, 2.0, 66) if weighted else np.ones(66)
+    rows = make_rows(form(X), np.zeros((66, 1)), w if weighted else None)
     coordinates = Coordinates(np.zeros(5), np.array([2.0, 1.0, 0.5, 0.0, 3.0, 1.0]))
     curvature = Curvature.of(rows, coordinates, intercept=intercept)
-    Z = np.column_stack([X, np.full(24, float(intercept))])[::stride] * coordinates.inverse_scale
+    Z = np.column_stack([X, np.full(66, float(intercept))])[::stride] * coordinates.inverse_scale
     w = w[::stride]
     largest = 2.0 * np.linalg.eigvalsh((Z.T * w) @ Z / w.sum())[-1]
     assert 1.1 * largest <= curvature.mean <= 1.2 * largest * (1.0 + 1e-12)
@@ -88,15 +88,22 @@ ESTIMATED = {
 }
 
 
+@pytest.mark.parametrize("ordered", [0.0, 50.0])
+@pytest.mark.parametrize("steady", [True, False])
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
 @pytest.mark.parametrize("solver", ESTIMATED)
-def test_rates_are_the_formulas(solver, loss, exact):
+def test_rates_are_the_formulas(solver, loss, exact, steady, ordered):
     model = GradientDescentRegressor(solver, loss=loss, momentum=0.8, penalty="l2", alpha=0.1)
-    rate = automatic_rate(
-        model, Curvature(L, L_MAX, COLUMNS, ACTIVE), batch_size=4, exact=exact, spread=SPREAD
-    )
-    expected = ESTIMATED[solver][not exact]
+    curvature = Curvature(L, L_MAX, COLUMNS, ACTIVE, ordered=ordered)
+    rate = automatic_rate(model, curvature, batch_size=4, exact=exact, steady=steady, spread=SPREAD)
+    inertia = 0.2 if solver == "momentum" and not steady else 1.0
+    if exact:
+        expected = ESTIMATED[solver][0]
+    elif ordered:
+        expected = (1.5 if solver == "gd" else 1.0) / (ordered / inertia**2 + 0.1)
+    else:
+        expected = 1.0 / (1.0 / ESTIMATED[solver][1] + 0.75 * L * (1.0 / inertia - 1.0))
     if loss == "quantile":  # steps as long as those of squared error at residuals of half the spread
         expected *= SPREAD / (1.5 if solver == "gd" else 1.0)
     np.testing.assert_allclose(rate, np.broadcast_to(expected, 3), rtol=1e-14)
@@ -108,9 +115,10 @@ def test_rates_are_the_formulas(solver, loss, exact):
 @pytest.mark.parametrize("batch_size", [4, 1000])
 def test_adam_s_rate_and_epsilon_are_the_formulas(batch_size, loss, exact, sparse_rows):
     model = GradientDescentRegressor("adam", loss=loss, beta_1=0.8)
-    curvature = Curvature(L, L_MAX, COLUMNS, ACTIVE, sparse_rows)
+    columns = np.ones(40) if sparse_rows else COLUMNS
     known = {"batch_size": batch_size, "exact": exact, "spread": SPREAD}
-    rate = automatic_rate(model, curvature, **known)
+    rate = automatic_rate(model, Curvature(L, L_MAX, columns, ACTIVE), steady=True, **known)
+    curvature = Curvature(L, L_MAX, COLUMNS, ACTIVE)
     row = L if exact else (1 - 1 / batch_size) * L + L_MAX / batch_size
     move = np.sqrt(ACTIVE * row / 2)  # of the predictions of a batch, in a step of one
     smooth = loss == "squared_error"
