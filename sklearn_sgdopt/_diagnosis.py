@@ -10,7 +10,7 @@ from sklearn_sgdopt._callbacks import FRAMES_BETWEEN
 from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._rows import as_matrix, feature_moments, is_sparse, make_rows, sampling_stride
-from sklearn_sgdopt._step_size import Curvature, automatic_rate
+from sklearn_sgdopt._step_size import Curvature, automatic_rate, matrix_of_moments
 from sklearn_sgdopt._training import batch_rows, spread_of_targets
 from sklearn_sgdopt._watchers import Outcome
 
@@ -37,7 +37,6 @@ def warn_of_divergence(est: Any, state: OptimizerState, rows: Any, outcome: Outc
         curvature,
         batch_size=batch_size,
         exact=exact,
-        steady=False,
         spread=spread_of_targets(est, state),
     )
     moments = feature_moments(rows)
@@ -71,7 +70,9 @@ def warn_of_slow_convergence(
     hint = ""
     if unfinished and condition > COLLINEAR:
         hint = (
-            f" The features are nearly collinear: their condition number is {condition:.2g}"
+            " The features are nearly collinear"
+            f"{'' if est.standardize else ', with each other or with the intercept'}"
+            f": their condition number is {condition:.2g}"
             f"{' after standardisation' if est.standardize else ''}, and gradient descent is slow along "
             f"what they share. The loss could still fall by {100 * left:.0f} %; "
             "LinearRegression or Ridge solves such data directly."
@@ -88,7 +89,7 @@ def warn_of_slow_convergence(
 
 
 def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, Any, float]:
-    """Condition number, part of the loss that could still be gained, and how well that is known.
+    """Condition number, largest part of an output's loss still to gain, and how well that is known.
 
     What could be gained is the Newton decrement ``g.(H^-1 g) / 2`` of the reported parameters (Boyd and
     Vandenberghe 2004, section 9.5): for squared error it is exactly the distance to the least loss, here
@@ -99,21 +100,25 @@ def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, An
         return np.inf, None, 0.0
     stride = sampling_stride(rows, EXAMINED_ROWS)
     moments = second_moments(_every(rows, stride))
-    inverse = state.coordinates.inverse_scale[:-1]
-    correlation = moments.covariance * np.outer(inverse, inverse)
-    slopes = state.average[:, :-1]
-    cross = moments.cross * inverse
-    gradient = slopes @ correlation - cross
-    eigenvalues, vectors = np.linalg.eigh(correlation)
-    real = eigenvalues > eigenvalues[-1] * features * np.finfo(np.float64).eps
+    matrix = matrix_of_moments(moments, state.coordinates, intercept=est.fit_intercept)
+    eigenvalues, vectors = np.linalg.eigh(matrix)
+    real = eigenvalues > eigenvalues[-1] * len(matrix) * np.finfo(np.float64).eps
     if not real.any():
         return 1.0, 0.0, 0.0
-    gap = np.sum((gradient @ vectors[:, real]) ** 2 / eigenvalues[real])
-    loss = np.sum(moments.variance_y) + np.sum(slopes * (gradient - cross))
+    # Targets about their means, where the intercept can take those up: they may be a million spreads away.
+    mean = moments.mean_y * (not est.fit_intercept)
+    theta, cross = state.average.copy(), np.zeros_like(state.average)
+    theta[:, -1] -= moments.mean_y - mean
+    cross[:, :-1] = moments.cross + np.outer(mean, moments.mean_x - state.coordinates.center)
+    cross *= state.coordinates.inverse_scale
+    gradient = theta @ matrix - cross
+    gaps = np.sum((gradient @ vectors[:, real]) ** 2 / eigenvalues[real], axis=1)
+    losses = moments.variance_y + mean**2 + np.sum(theta * (gradient - cross), axis=1)
     condition = float(eigenvalues[-1] / eigenvalues[real][0])
     # On part of the rows even the best parameters of all rows lie d / n above the best ones there.
     rounding = 3.0 * features * stride / len(rows.y) if stride > 1 else 0.0
-    return condition, float(gap / loss) if loss > 0.0 else 0.0, rounding
+    left = np.divide(gaps, losses, out=np.zeros_like(gaps), where=losses > 0.0)
+    return condition, float(left.max()), rounding
 
 
 def _every(rows: Any, stride: int) -> Any:

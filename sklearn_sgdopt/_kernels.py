@@ -138,6 +138,7 @@ class Rule(NamedTuple):
     epsilon: np.ndarray
     schedule: int
     power: float
+    began: float
     horizon: float
 
 
@@ -179,6 +180,8 @@ class Plan(NamedTuple):
     """How rows are visited and when to stop.
 
     A batch of fewer rows than ``whole_batch`` counts less in proportion; 0 lets all batches count alike.
+    What `tol` watches is the mean over outputs of ``balance`` times their losses. ``forced`` says that the
+    rate was given, and may be too high.
     """
 
     batch_size: int
@@ -193,6 +196,8 @@ class Plan(NamedTuple):
     patience: int
     earliest_stop: int
     loss_limit: float
+    forced: bool
+    balance: np.ndarray
 
 
 # --------------------------------------------------------------------------------------------
@@ -254,7 +259,7 @@ def decay(rule, t):
     if rule.schedule == INVSCALING:
         return t**-rule.power
     if rule.schedule == COSINE:
-        return 0.5 * (1.0 + np.cos(np.pi * min(1.0, (t - 1.0) / rule.horizon)))
+        return 0.5 * (1.0 + np.cos(np.pi * min(1.0, (t - 1.0 - rule.began) / rule.horizon)))
     return 1.0
 
 
@@ -540,8 +545,11 @@ def accumulate(rows, coordinates, parameters, objective, order, start, stop):
 
 
 @jit
-def mean_loss(rows, coordinates, theta, slope, objective, stride):
-    """Weighted mean loss of every ``stride``-th row at ``theta``; ``slope`` is work space."""
+def mean_loss(rows, coordinates, theta, slope, objective, balance, stride):
+    """Weighted mean loss of every ``stride``-th row at ``theta``; ``slope`` is work space.
+
+    The loss of each output counts ``balance`` times.
+    """
     outputs, width = theta.shape
     weighted = rows.weight.shape[0] > 0
     for o in range(outputs):
@@ -554,8 +562,34 @@ def mean_loss(rows, coordinates, theta, slope, objective, stride):
         mass += s
         for o in range(outputs):
             prediction = row_product(rows, coordinates, i, slope, o) + theta[o, width - 1]
-            loss += weighted_loss(rows, objective, i, o, prediction)[0]
+            loss += balance[o] * weighted_loss(rows, objective, i, o, prediction)[0]
     return loss / (mass * outputs) if mass > 0.0 else 0.0
+
+
+@jit
+def residuals(rows, coordinates, theta, stride, slope, values):
+    """Fill in ``prediction - target`` of every ``stride``-th row; ``slope`` is work space."""
+    outputs, width = theta.shape
+    for o in range(outputs):
+        for j in range(width - 1):
+            slope[o, j] = theta[o, j] * coordinates.inverse_scale[j]
+    for r in range(values.shape[0]):
+        i = r * stride
+        for o in range(outputs):
+            values[r, o] = row_product(rows, coordinates, i, slope, o) + theta[o, width - 1] - rows.y[i, o]
+
+
+@jit
+def loss_after(rows, coordinates, parameters, objective, plan, order):
+    """Loss of the last batch at the parameters that it led to, as a part of the mean loss of the epoch."""
+    total, outputs = rows.y.shape
+    loss = 0.0
+    for position in range((total - 1) // plan.batch_size * plan.batch_size, total):
+        i = row_at(order, position)
+        for o in range(outputs):
+            z = row_product(rows, coordinates, i, parameters.slope, o) + parameters.theta[o, rows.features]
+            loss += weighted_loss(rows, objective, i, o, z)[0]
+    return loss / (rows.mean_weight * total * outputs)
 
 
 # --------------------------------------------------------------------------------------------
@@ -830,13 +864,14 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, 
 
 
 @jit
-def penalty(theta, objective):
-    """Penalty on the coefficients, averaged over the outputs."""
+def penalty(theta, objective, balance):
+    """Penalty on the coefficients, averaged over the outputs, each of which counts ``balance`` times."""
     outputs, width = theta.shape
     value = 0.0
     for o in range(outputs):
         for j in range(width - 1):
-            value += objective.l1 * abs(theta[o, j]) + 0.5 * objective.l2 * theta[o, j] * theta[o, j]
+            size = abs(theta[o, j])
+            value += balance[o] * (objective.l1 * size + 0.5 * objective.l2 * size * size)
     return value / outputs
 
 
@@ -883,29 +918,40 @@ def is_flat(watch, value, done, plan):
     """Tell whether the objective has gone without gain for too long.
 
     ``watch`` is updated: best objective, its epoch, next look. Too long is ``plan.patience`` epochs, or a
-    quarter of those made if that is more: what is slow to come down is slow to show it.
+    quarter of those made if that is more: what is slow to come down is slow to show it. What has risen
+    far above its best is not flat.
     """
     if value < watch[0] - plan.tolerance:
         watch[0] = value
         watch[1] = done
-    return done >= plan.earliest_stop and done - watch[1] >= max(plan.patience, done // 4)
+    waited = done >= plan.earliest_stop and done - watch[1] >= max(plan.patience, done // 4)
+    return waited and value <= 2.0 * watch[0] + plan.tolerance
 
 
 @jit
-def judge(rows, coordinates, parameters, stack, saved, objective, plan, loss, watch, done):
-    """Tell how the epoch that makes ``done`` ended; one that diverged is undone."""
+def judge(rows, coordinates, parameters, stack, saved, objective, plan, order, loss, watch, done):
+    """Tell how the epoch that makes ``done`` ended, and its loss; one that diverged is undone.
+
+    Where the rate was forced, the last update is judged as well: by the loss of its own batch.
+    """
+    diverged = not loss <= plan.loss_limit
+    if not diverged and plan.forced:
+        after = loss_after(rows, coordinates, parameters, objective, plan, order)
+        if not after <= plan.loss_limit:
+            loss, diverged = after, True
     # The last update of an epoch may overflow though all losses that the epoch saw are finite.
-    if not loss <= plan.loss_limit or not are_finite(parameters.theta):
+    if diverged or not are_finite(parameters.theta):
         copy_parameters(saved, stack)
-        return DIVERGED
+        return DIVERGED, loss
     if not is_watched(watch, done, plan):
-        return EXHAUSTED
-    if plan.averaging:
-        value = mean_loss(rows, coordinates, parameters.average, saved[0], objective, plan.monitor_stride)
-        value += penalty(parameters.average, objective)
+        return EXHAUSTED, loss
+    theta = parameters.average if plan.averaging else parameters.theta
+    if plan.averaging or theta.shape[0] > 1:
+        value = mean_loss(rows, coordinates, theta, saved[0], objective, plan.balance, plan.monitor_stride)
     else:
-        value = loss + penalty(parameters.theta, objective)
-    return CONVERGED if is_flat(watch, value, done, plan) else EXHAUSTED
+        value = loss
+    value += penalty(theta, objective, plan.balance)
+    return (CONVERGED if is_flat(watch, value, done, plan) else EXHAUSTED), loss
 
 
 @jit
@@ -938,8 +984,18 @@ def train(
         losses[index], after = epoch(
             rows, coordinates, parameters, objective, rule, plan, order, lazy, t, trace
         )
-        status = judge(
-            rows, coordinates, parameters, stack, saved, objective, plan, losses[index], watch, done + 1
+        status, losses[index] = judge(
+            rows,
+            coordinates,
+            parameters,
+            stack,
+            saved,
+            objective,
+            plan,
+            order,
+            losses[index],
+            watch,
+            done + 1,
         )
         if status == DIVERGED:
             return index + 1, t, DIVERGED
@@ -986,18 +1042,18 @@ def finish_batch(parameters, coordinates, objective, rule, plan, gradients, fact
 
 @jit
 def moments_gradient(moments, coordinates, theta, slope, gradient, plan):
-    """Gradient of the mean squared error from second moments; returns the loss.
+    """Gradient of the mean squared error from second moments; returns the loss, plain and balanced.
 
     With ``S`` the covariance of X, ``q`` that of X and y, ``r`` the mean residual:
     ``loss = var(y) - 2 q.a + a.S a + r^2``, ``gradient = 2 (S a - q + (mean - center) r, r)``.
     """
     outputs, features = slope.shape
-    loss = 0.0
+    total = balanced = 0.0
     for o in range(outputs):
         mean_residual = theta[o, features] - moments.mean_y[o]
         for j in range(features):
             mean_residual += (moments.mean_x[j] - coordinates.center[j]) * slope[o, j]
-        loss += moments.variance_y[o] + mean_residual * mean_residual
+        loss = moments.variance_y[o] + mean_residual * mean_residual
         for i in range(features):
             product = 0.0
             for j in range(features):
@@ -1006,7 +1062,18 @@ def moments_gradient(moments, coordinates, theta, slope, gradient, plan):
             shift = (moments.mean_x[i] - coordinates.center[i]) * mean_residual
             gradient[o, i] = 2.0 * (product - moments.cross[o, i] + shift)
         gradient[o, features] = 2.0 * mean_residual if plan.fit_intercept else 0.0
-    return max(loss, 0.0) / outputs
+        total += loss
+        balanced += plan.balance[o] * loss
+    return max(total, 0.0) / outputs, max(balanced, 0.0) / outputs
+
+
+@jit
+def moments_loss(moments, coordinates, theta, slope, gradient, plan):
+    """Return the loss of any parameters, plain and balanced; ``slope`` and ``gradient`` are work space."""
+    for o in range(slope.shape[0]):
+        for j in range(slope.shape[1]):
+            slope[o, j] = theta[o, j] * coordinates.inverse_scale[j]
+    return moments_gradient(moments, coordinates, theta, slope, gradient, plan)
 
 
 @jit
@@ -1015,15 +1082,19 @@ def train_on_moments(
 ):
     """Like `train`, for batches that hold all rows: an epoch costs ``O(k d^2)`` whatever n is."""
     theta, _, _, average, slope, gradient = parameters
-    outputs, features = slope.shape
     for index in range(losses.shape[0]):
         copy_parameters(stack, saved)
-        losses[index] = moments_gradient(moments, coordinates, theta, slope, gradient, plan)
-        value = losses[index] + penalty(theta, objective)
-        if losses[index] <= plan.loss_limit:
+        losses[index], value = moments_gradient(moments, coordinates, theta, slope, gradient, plan)
+        value += penalty(theta, objective, plan.balance)
+        diverged = not losses[index] <= plan.loss_limit
+        if not diverged:
             apply_update(parameters, coordinates, objective, rule, plan, 1.0, 1.0, t + 1)
             record(theta, trace, t + 1)
-        if not losses[index] <= plan.loss_limit or not are_finite(theta):
+            if plan.forced:
+                after, _ = moments_loss(moments, coordinates, theta, slope, gradient, plan)
+                if not after <= plan.loss_limit:
+                    losses[index], diverged = after, True
+        if diverged or not are_finite(theta):
             copy_parameters(saved, stack)
             return index + 1, t, DIVERGED
         t += 1
@@ -1031,14 +1102,9 @@ def train_on_moments(
         if not is_watched(watch, done, plan):
             continue
         if plan.averaging:
-            for o in range(outputs):
-                for j in range(features):
-                    slope[o, j] = average[o, j] * coordinates.inverse_scale[j]
-            value = moments_gradient(moments, coordinates, average, slope, gradient, plan)
-            value += penalty(average, objective)
-            for o in range(outputs):
-                for j in range(features):
-                    slope[o, j] = theta[o, j] * coordinates.inverse_scale[j]
+            _, value = moments_loss(moments, coordinates, average, slope, gradient, plan)
+            value += penalty(average, objective, plan.balance)
+            moments_loss(moments, coordinates, theta, slope, gradient, plan)  # brings the slopes back
         if is_flat(watch, value, done, plan):
             return index + 1, t, CONVERGED
     return losses.shape[0], t, EXHAUSTED

@@ -79,8 +79,8 @@ def run_in_parts(
             for index in range(len(losses)):
                 k.copy_parameters(state.stack, saved)
                 losses[index], after = epoch(t, threads, each)
-                status = k.judge(
-                    rows, coordinates, parameters, state.stack, saved, objective, plan,
+                status, losses[index] = k.judge(
+                    rows, coordinates, parameters, state.stack, saved, objective, plan, order,
                     losses[index], watch, done + index + 1,
                 )  # fmt: skip
                 if status == k.DIVERGED:

@@ -18,7 +18,8 @@ class OptimizerState:
     first moment (momentum's velocity), the second moment and the averaged iterate.
 
     ``generator`` splits rows off, and seeds ``random``: the state of the random numbers that shuffle rows
-    in the compiled loops. ``robust_spread`` is that of the first targets seen, where the loss asks for it.
+    in the compiled loops. Where the loss asks for it, ``robust_spread`` is that of the first targets that
+    differ, and ``largest_spread`` the largest of a chunk.
     ``reference_loss`` is the largest loss of a model that knows nothing, by which divergence is told.
     ``rate_factor``, ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule. ``accepted``
     are the values of the parameters that passed their checks.
@@ -31,7 +32,8 @@ class OptimizerState:
     features: RunningMoments
     targets: RunningMoments
     curvature: Curvature = field(default_factory=Curvature)
-    robust_spread: np.ndarray = field(default_factory=lambda: np.empty(0))
+    robust_spread: np.ndarray = field(default_factory=lambda: np.zeros(1))
+    largest_spread: np.ndarray = field(default_factory=lambda: np.zeros(1))
     t: int = 0
     averaged_since: int = 0
     reference_loss: float = 0.0

@@ -375,6 +375,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
 
         rows = make_rows(X, y, weight)
         state.own()
+        if accepted != state.accepted:
+            state.best_loss, state.epochs_since_best = np.inf, 0  # of another objective, maybe
         first = state.targets.mass == 0.0
         moments = training.moments_for(self, rows, epochs=epochs, stream=stream)
         labels = getattr(checked, "feature_names_in_", None)
@@ -403,7 +405,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         if outcome.status == kernels().DIVERGED:
             warn_of_divergence(self, state, rows, outcome)
         elif not stream and self.tol is not None and not self.early_stopping:
-            exhausted = outcome.status == kernels().EXHAUSTED
+            exhausted = outcome.status == kernels().EXHAUSTED and self.schedule != "cosine"
             warn_of_slow_convergence(self, state, rows, outcome, exhausted=exhausted)
         return self
 

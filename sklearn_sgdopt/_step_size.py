@@ -174,7 +174,7 @@ def norm_bound(matrix: np.ndarray) -> float:
 
 
 def automatic_rate(
-    est: Any, curvature: Curvature, *, batch_size: int, exact: bool, steady: bool, spread: np.ndarray
+    est: Any, curvature: Curvature, *, batch_size: int, exact: bool, spread: np.ndarray
 ) -> np.ndarray:
     """Learning rate for each output.
 
@@ -189,18 +189,17 @@ def automatic_rate(
       rates")
     - momentum: ``1 / (L_b + 2 L_max / ((1 - eta) m))``. Shared curvature needs no smaller steps
       for the inertia, which damps itself there; the noise of a batch stays in the velocity for
-      ``1 / (1 - eta)`` updates. In a stream, whose curvature may swing in step with the velocity, all of it
-      counts ``1 / (1 - eta)``.
+      ``1 / (1 - eta)`` updates.
     - adam: ``0.014 sqrt(m)``, at most 0.1, standard deviations of y: the square-root scaling rule
       of Malladi, Lyu, Panigrahi and Arora (2022). Its steps are of one length in each of the ``a``
       features that a row has, so they move the predictions of a batch by up to
       ``rate sqrt(a (L_b + L_max / m) / 2)``: that is kept to 1.5 standard deviations, for sparse rows
       to one together with what follows by inertia.
 
-    ``exact`` says that every batch holds all rows: then there is no noise. ``steady`` says that batches
-    are drawn at random from all rows. Where they follow the rows' order, ``L_b + 2 L_max / m`` gives way to
-    a bound of the curvature of each. A loss without curvature gets the rate at which its steps are as
-    long as those of squared error at residuals of half the spread of y.
+    ``exact`` says that every batch holds all rows: then there is no noise. Where batches follow the rows'
+    order, ``L_b + 2 L_max / m`` gives way to a bound of the curvature of each, for momentum over
+    ``(1 - eta)^2``: what changes in step with the velocity would drive it. A loss without curvature gets the
+    rate at which its steps are as long as those of squared error at residuals of half the spread of y.
     """
     if est.solver == "adam":
         return adam_rate(est, curvature, batch_size=batch_size, exact=exact) * spread
@@ -210,7 +209,7 @@ def automatic_rate(
         shared, noise = max(shared, curvature.ordered), 0.0
     if est.solver == "momentum":
         noise /= 1.0 - est.momentum
-        shared /= (1.0 - est.momentum) ** (0 if exact or steady else 2 if in_order else 1)
+        shared /= (1.0 - est.momentum) ** 2 if in_order else 1.0
     smoothness = shared + 2.0 * noise + penalty_strengths(est)[1]
     if smoothness == 0.0:  # nothing to learn from: no intercept, no feature that varies
         return np.ones_like(spread)

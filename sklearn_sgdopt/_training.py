@@ -9,7 +9,14 @@ import numpy as np
 from sklearn_sgdopt._full_batch import moments_pay, second_moments
 from sklearn_sgdopt._large_batches import Run, pays_in_parts, run_in_parts
 from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, loss_width, make_objective, robust_spread
+from sklearn_sgdopt._objective import (
+    SMOOTH_LOSSES,
+    best_constant,
+    loss_width,
+    make_objective,
+    robust_spread,
+    weighted_quantile,
+)
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._rows import feature_moments, is_sparse, sampling_stride, with_features
 from sklearn_sgdopt._standardize import Coordinates
@@ -17,7 +24,7 @@ from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_ra
 from sklearn_sgdopt._validation import check_spread
 from sklearn_sgdopt._watchers import Observer, Outcome, Plateau, Printer, Validation
 
-GROWTH = 1e3  # a mean loss this many times that of the constant predictor, or of the start, diverges
+GROWTH = 1e2  # a mean loss this many times that of the constant predictor, or of the start, diverges
 BEYOND_MEASURE = 1e300
 MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watched
 # The eta of polynomial-decay averaging: weights grow as its power, so that the last 1 / (eta + 1) of the
@@ -78,8 +85,10 @@ def observe(
         if rows.weight.size == 0:
             curvature = curvature.within(coordinates, intercept=est.fit_intercept)
         curvature = curvature.merged(seen, share=min(1.0, len(rows.y) / whole))
-    if est.loss != "squared_error" and state.robust_spread.size == 0:
-        state.robust_spread = robust_spread(rows.y, rows.weight)
+    if est.loss != "squared_error":
+        seen_spread = robust_spread(rows.y, rows.weight)
+        state.robust_spread = np.where(state.robust_spread > 0.0, state.robust_spread, seen_spread)
+        state.largest_spread = np.maximum(state.largest_spread, seen_spread)
     state.features, state.targets, state.curvature = features, targets, curvature
     state.change_coordinates(coordinates)
 
@@ -87,10 +96,31 @@ def observe(
 def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
     """Return the scale of y that rates are in: its standard deviation, or a robust one for a robust loss.
 
-    In plain coordinates the intercept starts at 0, and the way to the mean of y counts in.
+    Where the intercept does not start at the mean of y, the way there counts in.
     """
-    spread = state.targets.spread() if est.loss == "squared_error" else state.robust_spread
-    return spread if est.standardize else np.hypot(spread, state.targets.mean)
+    spread = state.targets.spread() if est.loss == "squared_error" else state.largest_spread
+    return spread if est.standardize and est.fit_intercept else np.hypot(spread, state.targets.mean)
+
+
+def unit_of_rates(est: Any, state: OptimizerState, rows: Any) -> np.ndarray:
+    """Return the spread of the targets, or half of that of the residuals at the start if that is more.
+
+    Steps in units of y would take long to lead back from where a start, or a change of scale in a stream,
+    has put the parameters.
+    """
+    spread = spread_of_targets(est, state)
+    if est.solver != "adam" and est.loss in SMOOTH_LOSSES:
+        return spread  # whose rates are in no unit of y
+    stride = sampling_stride(rows, MONITOR_ROWS)
+    values = np.empty((-(-len(rows.y) // stride), len(state.theta)))
+    slope = np.empty((len(state.theta), rows.features))
+    kernels().residuals(rows, state.coordinates.record(), state.theta, stride, slope, values)
+    weight = rows.weight[::stride]
+    if est.loss == "squared_error":
+        size = np.sqrt(np.average(values * values, axis=0, weights=weight if weight.size else None))
+    else:
+        size = 1.4826 * weighted_quantile(np.abs(values), weight, 0.5)
+    return np.asarray(np.maximum(spread, 0.5 * size))
 
 
 def make_rule(
@@ -99,7 +129,7 @@ def make_rule(
     """Return the update rule with the learning rate in force."""
     k = kernels()
     total = len(rows.y)
-    spread = spread_of_targets(est, state)
+    spread = unit_of_rates(est, state, rows)
     epsilon = np.float64(est.epsilon)
     if est.learning_rate == "auto":
         exact = batch_size == total and not stream
@@ -110,7 +140,6 @@ def make_rule(
             state.curvature,
             batch_size=rated,
             exact=exact,
-            steady=not stream and est.shuffle,
             spread=spread,
         )
         if est.solver == "adam":
@@ -127,14 +156,15 @@ def make_rule(
     code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
     return k.Rule(
         code=code,
-        rate=rate * state.rate_factor,
+        rate=rate * (state.rate_factor if est.schedule == "adaptive" else 1.0),
         momentum=float(est.momentum),
         beta_1=float(est.beta_1),
         beta_2=float(est.beta_2),
         epsilon=epsilon if epsilon.shape else np.full(state.theta.shape, epsilon),
         schedule=k.SCHEDULES[est.schedule],
         power=float(est.power_t),
-        horizon=float(state.t + epochs * -(-total // batch_size)),
+        began=float(state.t),
+        horizon=float(epochs * -(-total // batch_size)),
     )
 
 
@@ -164,11 +194,18 @@ def make_plan(
     total, features = len(rows.y), rows.features
     averaging = reports_average(est, stream=stream)
     automatic = est.learning_rate == "auto"
-    watched = not stream and est.tol is not None and not est.early_stopping and est.schedule != "adaptive"
+    # Other schedules end by themselves.
+    ends = est.schedule not in ("adaptive", "cosine")
+    watched = not stream and est.tol is not None and not est.early_stopping and ends
     stride = sampling_stride(rows, MONITOR_ROWS)
-    floor, limit = 0.0, BEYOND_MEASURE
+    floor, limit, balance = 0.0, BEYOND_MEASURE, np.ones(len(state.theta))
     if watched or not automatic:
-        floor, limit = reference_losses(est, state, rows, objective, stride=stride, stream=stream)
+        floors, limit = reference_losses(est, state, rows, objective, stride=stride, stream=stream)
+        floor = float(floors.mean())
+        if len(floors) > 1:
+            rounding = 1e-16 * state.targets.mean**2
+            np.divide(floor, floors, out=balance, where=floors > rounding)
+            balance[floors <= rounding] = 0.0
     return k.Plan(
         batch_size=batch_size,
         whole_batch=rated_batch(est, batch_size, stream=stream) if automatic else 0,
@@ -183,28 +220,35 @@ def make_plan(
         earliest_stop=earliest_stop(total, features + 1, batch_size) if averaging else 0,
         # The automatic rate cannot diverge by its bounds: only a loss beyond all measure is refused.
         loss_limit=BEYOND_MEASURE if automatic else limit,
+        forced=not automatic,
+        balance=balance,
     )
 
 
 def reference_losses(
     est: Any, state: OptimizerState, rows: Any, objective: Any, *, stride: int, stream: bool
-) -> tuple[float, float]:
-    """Return the loss of the best constant, and the loss from which training counts as diverged."""
-    mean_loss = kernels().mean_loss
-    coordinates = state.coordinates.record()
-    slope = np.empty((state.theta.shape[0], rows.features))
+) -> tuple[np.ndarray, float]:
+    """Return each output's loss of the best constant, and the mean from which training has diverged."""
+    outputs = len(state.theta)
+    coordinates, slope = state.coordinates.record(), np.empty((outputs, rows.features))
+
+    def loss(theta: np.ndarray, balance: np.ndarray) -> float:
+        return float(kernels().mean_loss(rows, coordinates, theta, slope, objective, balance, stride))
+
     constant = np.zeros_like(state.theta)
     if est.fit_intercept:
         constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
-    floor = mean_loss(rows, coordinates, constant, slope, objective, stride)
-    # In a stream the loss at the start of a chunk may itself have grown: only that of a model that knows
-    # nothing tells what is large.
-    start = np.zeros_like(state.theta) if stream and state.t > 0 else state.theta
-    reference = mean_loss(rows, coordinates, start, slope, objective, stride)
-    state.reference_loss = max(state.reference_loss, floor, reference)
+    floors = np.array([loss(constant, one) for one in outputs * np.eye(outputs)])
+    start = state.theta
+    if stream and state.t > 0:
+        # The loss at the start of a chunk may itself have grown: only that of a model that knows nothing
+        # but the mean of y tells what is large.
+        start = constant
+        start[:, -1] = state.targets.mean * est.fit_intercept
+    state.reference_loss = max(state.reference_loss, float(floors.mean()), loss(start, np.ones(outputs)))
     rounding = 1e-16 * float(np.mean(state.targets.mean**2)) + np.finfo(np.float64).tiny
     growth = GROWTH if "squared" in est.loss else np.sqrt(GROWTH)  # in residuals the same
-    return floor, growth * (state.reference_loss + rounding)
+    return floors, growth * (state.reference_loss + rounding)
 
 
 def make_order(rows: int, features: int, random: np.ndarray) -> Any:
@@ -245,7 +289,7 @@ def calm(state: OptimizerState, rows: Any, objective: Any) -> None:
     stride = sampling_stride(rows, MONITOR_ROWS)
     coordinates, slope = state.coordinates.record(), np.empty((state.theta.shape[0], rows.features))
     now, rest = (
-        kernels().mean_loss(rows, coordinates, theta, slope, objective, stride)
+        kernels().mean_loss(rows, coordinates, theta, slope, objective, np.ones(len(slope)), stride)
         for theta in (state.theta, state.average)
     )
     if now > SWING * rest:
@@ -363,7 +407,7 @@ def train(
     if validation is not None:
         watchers.append(Validation(est, state, validation, objective, reported, plan, stop=not stream))
     if est.schedule == "adaptive":
-        watchers.append(Plateau(est, state, rule.rate, plan))
+        watchers.append(Plateau(est, state, rule.rate, objective))
     if est.verbose:
         watchers.append(Printer())
     if observer is not None:

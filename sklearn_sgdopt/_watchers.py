@@ -42,15 +42,17 @@ class Printer:
 
 
 class Plateau:
-    """Cuts the rate where the loss has stopped to fall; stops once the rate is spent."""
+    """Cuts the rate where the objective has stopped to fall; stops once the rate is spent."""
 
-    def __init__(self, est: Any, state: OptimizerState, rate: np.ndarray, plan: Any) -> None:
-        self.est, self.state, self.rate = est, state, rate
+    def __init__(self, est: Any, state: OptimizerState, rate: np.ndarray, objective: Any) -> None:
+        self.est, self.state, self.rate, self.objective = est, state, rate, objective
+        self.alike = np.ones(len(state.theta))
         self.start = rate / state.rate_factor
         self.gain = 0.0 if est.tol is None else est.tol
 
     def __call__(self, done: int, outcome: Outcome) -> bool:
-        state, loss = self.state, outcome.losses[-1]
+        state = self.state
+        loss = outcome.losses[-1] + kernels().penalty(state.theta, self.objective, self.alike)
         if loss < state.best_loss * (1.0 - self.gain):
             state.best_loss, state.epochs_since_best = loss, 0
             return False
@@ -92,7 +94,10 @@ class Validation:
 
     def loss(self, theta: np.ndarray) -> float:
         """Mean loss on the held-out rows."""
-        return float(kernels().mean_loss(self.rows, self.coordinates, theta, self.slope, self.objective, 1))
+        alike = np.ones(len(theta))
+        return float(
+            kernels().mean_loss(self.rows, self.coordinates, theta, self.slope, self.objective, alike, 1)
+        )
 
     def __call__(self, done: int, outcome: Outcome) -> bool:
         value = self.loss(self.reported)

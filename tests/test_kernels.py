@@ -64,7 +64,7 @@ def coordinates_of(model, X, weight, *, centred):
 
 
 def plateaus(losses, patience):
-    """Count the cuts of the adaptive rate: after so many epochs without a new least loss."""
+    """Count the cuts of the adaptive rate: after so many epochs without a new least objective."""
     best, since, cuts = np.inf, 0, 0
     for loss in losses:
         best, since = (loss, 0) if loss < best else (best, since + 1)
@@ -87,10 +87,13 @@ def assert_same_path(model, form, data, *, relative=1e-10, max_updates=1000, **l
         model.solver, coef.shape[1], X.shape[1], batch_size=batch_size, intercept=intercept[0], **settings
     )
     center, inverse = coordinates_of(model, X, weight, centred=form == "dense")
+    objectives = []
     for _ in range(model.epochs):
         loop.epoch((X - center) * inverse, y, weight)
+        penalties = loop.l1 * np.abs(loop.a).sum() + loop.l2 / 2 * (loop.a**2).sum()
+        objectives.append(loop.losses[-1] + penalties / len(loop.a))
         if model.schedule == "adaptive":
-            loop.rate = rate / 5.0 ** plateaus(loop.losses, model.n_iter_no_change)
+            loop.rate = rate / 5.0 ** plateaus(objectives, model.n_iter_no_change)
     assert (fitted.t_, fitted.n_iter_) == (loop.t, model.epochs)
     assert_close(fitted.loss_curve_, loop.losses, relative)
     assert np.allclose(fitted.learning_rate_, loop.rate, rtol=1e-14, atol=0.0)

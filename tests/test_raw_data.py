@@ -348,7 +348,7 @@ def test_nearly_collinear_data_is_survived_and_named():
 
 # ------------------------------------------------------------------------------------------ divergence
 
-FORCED = {"gd": 3.0, "sgd": 30.0, "momentum": 30.0, "adam": 1e8}  # times the automatic rate
+FORCED = {"gd": 3.0, "sgd": 30.0, "momentum": 300.0, "adam": 1e8}  # times the automatic rate
 NAMES = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]
 
 

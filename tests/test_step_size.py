@@ -89,21 +89,17 @@ ESTIMATED = {
 
 
 @pytest.mark.parametrize("ordered", [0.0, 50.0])
-@pytest.mark.parametrize("steady", [True, False])
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("loss", ["squared_error", "huber", "quantile"])
 @pytest.mark.parametrize("solver", ESTIMATED)
-def test_rates_are_the_formulas(solver, loss, exact, steady, ordered):
+def test_rates_are_the_formulas(solver, loss, exact, ordered):
     model = GradientDescentRegressor(solver, loss=loss, momentum=0.8, penalty="l2", alpha=0.1)
     curvature = Curvature(L, L_MAX, COLUMNS, ACTIVE, ordered=ordered)
-    rate = automatic_rate(model, curvature, batch_size=4, exact=exact, steady=steady, spread=SPREAD)
-    inertia = 0.2 if solver == "momentum" and not steady else 1.0
-    if exact:
-        expected = ESTIMATED[solver][0]
-    elif ordered:
-        expected = (1.5 if solver == "gd" else 1.0) / (ordered / inertia**2 + 0.1)
-    else:
-        expected = 1.0 / (1.0 / ESTIMATED[solver][1] + 0.75 * L * (1.0 / inertia - 1.0))
+    rate = automatic_rate(model, curvature, batch_size=4, exact=exact, spread=SPREAD)
+    expected = ESTIMATED[solver][not exact]
+    if ordered and not exact:
+        inertia = 0.2**2 if solver == "momentum" else 1.0
+        expected = (1.5 if solver == "gd" else 1.0) / (ordered / inertia + 0.1)
     if loss == "quantile":  # steps as long as those of squared error at residuals of half the spread
         expected *= SPREAD / (1.5 if solver == "gd" else 1.0)
     np.testing.assert_allclose(rate, np.broadcast_to(expected, 3), rtol=1e-14)
@@ -117,7 +113,7 @@ def test_adam_s_rate_and_epsilon_are_the_formulas(batch_size, loss, exact, spars
     model = GradientDescentRegressor("adam", loss=loss, beta_1=0.8)
     columns = np.ones(40) if sparse_rows else COLUMNS
     known = {"batch_size": batch_size, "exact": exact, "spread": SPREAD}
-    rate = automatic_rate(model, Curvature(L, L_MAX, columns, ACTIVE), steady=True, **known)
+    rate = automatic_rate(model, Curvature(L, L_MAX, columns, ACTIVE), **known)
     curvature = Curvature(L, L_MAX, COLUMNS, ACTIVE)
     row = L if exact else (1 - 1 / batch_size) * L + L_MAX / batch_size
     move = np.sqrt(ACTIVE * row / 2)  # of the predictions of a batch, in a step of one
