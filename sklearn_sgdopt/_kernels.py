@@ -876,6 +876,36 @@ def penalty(theta, objective, balance):
 
 
 @jit
+def proximal_step(rows, coordinates, parameters, objective, order, fit_intercept, rate):
+    """Take the averages one step of proximal gradient descent further, on all rows in ``order``.
+
+    Averages of iterates that are zero now and then are small, and not zero: this tells the ones that
+    belong there.
+    """
+    theta, first, second, average, slope, gradient = parameters
+    inverse = coordinates.inverse_scale
+    outputs, features = slope.shape
+    for o in range(outputs):
+        for j in range(features):
+            slope[o, j] = average[o, j] * inverse[j]
+    at_average = Parameters(average, first, second, average, slope, gradient)
+    accumulate(rows, coordinates, at_average, objective, order, 0, rows.y.shape[0])
+    factor = 1.0 / (rows.mean_weight * rows.y.shape[0])
+    for o in range(outputs):
+        for j in range(features + fit_intercept):
+            g = gradient[o, j] * factor * inverse[j]
+            if j < features:
+                a = average[o, j] - rate * (g + objective.l2 * average[o, j])
+                average[o, j] = soft_threshold(a, rate * objective.l1)
+            else:
+                average[o, j] -= rate * g
+        for j in range(features):
+            slope[o, j] = theta[o, j] * inverse[j]
+        for j in range(features + 1):
+            gradient[o, j] = 0.0
+
+
+@jit
 def are_finite(theta):
     """Whether all parameters are finite."""
     for o in range(theta.shape[0]):

@@ -22,7 +22,8 @@ class OptimizerState:
     differ, and ``largest_spread`` the largest of a chunk.
     ``reference_loss`` is the largest loss of a model that knows nothing, by which divergence is told.
     ``rate_factor``, ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule. ``accepted``
-    are the values of the parameters that passed their checks.
+    are the values of the parameters that passed their checks. ``reach`` is how far from zero an average may
+    be that an l1 penalty keeps at zero, where its fit does not end in steps on all rows.
     """
 
     stack: np.ndarray
@@ -40,6 +41,7 @@ class OptimizerState:
     rate_factor: float = 1.0
     best_loss: float = np.inf
     epochs_since_best: int = 0
+    reach: float = 0.0
     accepted: tuple[Any, ...] = ()
 
     @classmethod
@@ -69,9 +71,9 @@ class OptimizerState:
         if not (self.stack.flags.writeable and self.random.flags.writeable):
             self.stack, self.random = self.stack.copy(), self.random.copy()
 
-    def reported(self, *, sparse: bool) -> np.ndarray:
-        """Return the averaged iterate; with an l1 penalty the zeros of the iterate stay zeros."""
-        return np.where(self.theta == 0.0, 0.0, self.average) if sparse else self.average
+    def reported(self) -> np.ndarray:
+        """Return the averaged iterate, with zeros where the iterate is zero and its average within reach."""
+        return np.where((self.theta == 0.0) & (np.abs(self.average) <= self.reach), 0.0, self.average)
 
     def place(self, theta: np.ndarray) -> None:
         """Put the iterate and its average at ``theta``."""

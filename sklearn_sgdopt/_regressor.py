@@ -4,6 +4,7 @@ import copy
 from typing import Any, Literal, Self
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -12,9 +13,9 @@ from sklearn_sgdopt import _training as training
 from sklearn_sgdopt._callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from sklearn_sgdopt._diagnosis import warn_of_divergence, warn_of_slow_convergence
 from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._objective import best_constant, penalty_strengths
+from sklearn_sgdopt._objective import best_constant
 from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._rows import make_rows
+from sklearn_sgdopt._rows import make_rows, without_weightless
 from sklearn_sgdopt._validation import (
     check_parameters,
     check_rows,
@@ -64,7 +65,10 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     penalty : {None, "l2", "l1", "elasticnet"}, default=None
         Penalty on the coefficients that are optimised (the standardised ones with
         ``standardize=True``), never on the intercept. The objective is
-        ``mean loss + alpha * (l1_ratio * |a|_1 + (1 - l1_ratio) / 2 * |a|^2)``.
+        ``mean loss + alpha * (l1_ratio * |a|_1 + (1 - l1_ratio) / 2 * |a|^2)``. Iterates are made exactly
+        zero by a proximal step in each update. Averages of them, with ``learning_rate="auto"`` and a
+        smooth loss, are by proximal steps on all rows at the end of `fit`; elsewhere small averages of
+        coefficients that stand at zero are reported as zero, and with held-out rows all as they are.
     alpha : float, default=1e-4
         Strength of the penalty.
     l1_ratio : float, default=0.15
@@ -107,7 +111,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     n_iter_no_change : int, default=5
         That while, in epochs; a quarter of the epochs made if that is more.
     early_stopping : bool, default=False
-        Whether to stop on the loss of held-out rows, and to bring back the parameters that had the least.
+        Whether `fit` stops on the loss of held-out rows, and brings back the parameters that had the least.
+        `partial_fit` records the loss of ``X_val`` and leaves stopping to its caller.
     validation_fraction : float, default=0.1
         Share of the rows held out where `fit` is given no ``X_val``.
     warm_start : bool, default=False
@@ -351,6 +356,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         if stream and self.schedule == "cosine":
             raise ValueError("schedule='cosine' needs an end to run to: use it with fit, not partial_fit.")
         goes_on = before is not None and (stream or self.warm_start)
+        given = X
         checked, X, y, single = self._check_data(X, y, goes_on=goes_on, stream=stream)
         weight = check_weights(sample_weight, len(y))
         if weight is not None and not weight.any():
@@ -363,14 +369,17 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
                 f"y has {outputs} outputs, but the model was fitted with {before.theta.shape[0]}."
             )
         coef, intercept = check_start(*start, outputs, features)
-        held_out = self._held_out_rows(checked, validation, outputs)
+        held_out = self._held_out_rows(checked, validation, outputs, like=X)
         if goes_on and (coef is not None or intercept is not None):
             before = copy.deepcopy(before)  # where to start is known to be sound only once it is placed
         generator = before.generator if goes_on else make_generator(self.random_state)
         state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
-        if held_out is None and self.early_stopping and not stream:
+        splits = held_out is None and self.early_stopping and not stream
+        if splits:
             generator = copy.deepcopy(generator)  # a call that fails draws nothing
             X, y, weight, held_out = self._split(X, y, weight, generator)
+        shown = (X if splits else given, y[:, 0] if single else y, weight)
+        X, y, weight = without_weightless(X, y, weight)
         epochs = 1 if stream else self._most_epochs(*X.shape)
 
         rows = make_rows(X, y, weight)
@@ -383,7 +392,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         training.observe(self, state, rows, moments, stream=stream, labels=labels)
         state.generator = generator
         self._place(state, rows, coef, intercept, first=first)
-        tasks = self._tasks(state, X, y, weight, epochs=epochs, single=single)
+        tasks = self._tasks(state, X, shown, epochs=epochs, single=single)
         outcome = training.train(
             self,
             state,
@@ -424,7 +433,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             _copy_inputs(self, checked)
         return checked, *check_rows(checked, X, y, reset=not goes_on)
 
-    def _held_out_rows(self, checked: Any, validation: tuple[Any, Any], outputs: int) -> Any:
+    def _held_out_rows(self, checked: Any, validation: tuple[Any, Any], outputs: int, *, like: Any) -> Any:
         X_val, y_val = validation
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
@@ -433,6 +442,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         X_val, y_val, _ = check_rows(checked, X_val, y_val, reset=False, suffix="_val")
         if y_val.shape[1] != outputs:
             raise ValueError(f"y_val has {y_val.shape[1]} outputs, y has {outputs}.")
+        if sparse.issparse(X_val) and not sparse.issparse(like):
+            X_val = X_val.toarray()  # CSR rows are taken as they lie, and those of training are centred
         return X_val, y_val, None
 
     def _split(self, X: Any, y: np.ndarray, weight: Any, generator: np.random.Generator) -> Any:
@@ -479,20 +490,20 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         state.place(theta)
 
     def _tasks(
-        self, state: OptimizerState, X: Any, y: np.ndarray, weight: Any, *, epochs: int, single: bool
+        self, state: OptimizerState, X: Any, shown: tuple[Any, ...], *, epochs: int, single: bool
     ) -> EpochTasks | None:
-        """Return the tasks that callbacks are told of, where there are callbacks."""
+        """Return the tasks that callbacks are told of, and the rows and targets ``shown`` to them."""
         if not getattr(self, "_skl_callbacks", None):
             return None
 
         def attributes() -> dict[str, Any]:
             return {**self._parameters(state, X.dtype, single=single), "n_features_in_": X.shape[1]}
 
-        return EpochTasks(self, epochs, attributes, X, y[:, 0] if single else y, weight)
+        return EpochTasks(self, epochs, attributes, *shown)
 
     def _parameters(self, state: OptimizerState, dtype: Any, *, single: bool) -> dict[str, Any]:
         """Return the coefficients and the intercept reported in ``state``."""
-        theta = state.reported(sparse=penalty_strengths(self)[0] > 0.0)
+        theta = state.reported()
         coef, intercept = state.coordinates.to_data_units(theta)
         coef, intercept = coef.astype(dtype, copy=False), intercept.astype(dtype, copy=False)
         return {"coef_": coef[0] if single else coef, "intercept_": intercept[0] if single else intercept}

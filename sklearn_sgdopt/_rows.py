@@ -41,6 +41,14 @@ def make_rows(X: Any, y: np.ndarray, weight: np.ndarray | None) -> Any:
     return kernels().Rows(*arrays, X.shape[1], _read_only(y), weight, mean_weight)
 
 
+def without_weightless(X: Any, y: np.ndarray, weight: np.ndarray | None) -> tuple[Any, np.ndarray, Any]:
+    """Leave out rows without weight where they are the most: batches of them would teach nothing."""
+    if weight is None or 2 * np.count_nonzero(weight) > len(weight):
+        return X, y, weight
+    kept = np.flatnonzero(weight)
+    return X[kept], y[kept], weight[kept]
+
+
 def is_sparse(rows: Any) -> bool:
     """Whether the rows are in CSR form."""
     return bool(rows.indptr.size)

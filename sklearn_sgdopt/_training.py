@@ -21,7 +21,7 @@ from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._rows import feature_moments, is_sparse, sampling_stride, with_features
 from sklearn_sgdopt._standardize import Coordinates
 from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate
-from sklearn_sgdopt._validation import check_spread
+from sklearn_sgdopt._validation import check_range, check_spread
 from sklearn_sgdopt._watchers import Observer, Outcome, Plateau, Printer, Validation
 
 GROWTH = 1e2  # a mean loss this many times that of the constant predictor, or of the start, diverges
@@ -30,6 +30,7 @@ MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watche
 # The eta of polynomial-decay averaging: weights grow as its power, so that the last 1 / (eta + 1) of the
 # updates make up most of an average. A chunk is a large batch: there is little noise to average away.
 FORGETTING, GD_FORGETTING = 4.0, 30.0
+SETTLING = 5  # steps on all rows that bring averages under an l1 penalty to exact zeros
 SWING = 2.0  # times the loss of its average from which momentum in a stream starts again
 MIN_UPDATES = 200  # before averages are old enough to be judged
 MIN_ROWS_A_PARAMETER = 2400
@@ -69,6 +70,7 @@ def observe(
         coordinates = Coordinates.standard(features, centered=centered, intercept=est.fit_intercept)
     targets = state.targets.with_rows(rows.y, rows.weight)
     check_spread("y", targets.variance, None)
+    check_range((rows.data if is_sparse(rows) else rows.X).dtype, targets.mean, targets.variance)
     if est.learning_rate == "auto":
         batch_size = batch_rows(est, rows)
         seen = Curvature.of(
@@ -297,6 +299,22 @@ def calm(state: OptimizerState, rows: Any, objective: Any) -> None:
         state.stack[1] = 0.0
 
 
+def settle(est: Any, state: OptimizerState, rows: Any, objective: Any) -> None:
+    """Bring the averages of a fit to exact zeros where the l1 penalty asks for them."""
+    lipschitz = state.curvature.mean
+    if lipschitz == 0.0:
+        lipschitz = Curvature.of(rows, state.coordinates, intercept=est.fit_intercept).mean
+    if lipschitz == 0.0:
+        return
+    k = kernels()
+    slope = np.empty((len(state.theta), rows.features))
+    parameters = k.Parameters(*state.stack, slope, np.zeros(state.theta.shape))
+    rate = 1.0 / (lipschitz + objective.l2)
+    coordinates, order = state.coordinates.record(), rows_as_they_are()
+    for _ in range(SETTLING):
+        k.proximal_step(rows, coordinates, parameters, objective, order, int(est.fit_intercept), rate)
+
+
 def make_run(
     est: Any,
     state: OptimizerState,
@@ -426,6 +444,12 @@ def train(
     for watcher in watchers:
         if isinstance(watcher, Validation):
             watcher.restore()
+    # With held-out rows what is reported is what they were told of.
+    zeros = plan.averaging and objective.l1 > 0.0 and est.loss in SMOOTH_LOSSES and validation is None
+    settles = zeros and not stream and est.learning_rate == "auto"
+    state.reach = objective.l1 if zeros and not settles else 0.0
+    if settles and outcome.status != k.DIVERGED:
+        settle(est, state, rows, objective)
     if not plan.averaging:
         state.average[...] = state.theta
         state.averaged_since = state.t

@@ -30,7 +30,9 @@ def one_of(*options: Any) -> Check:
     """Accept one of a few values, told apart by type as well (1 is not True)."""
     return (
         "one of " + ", ".join(repr(option) for option in options),
-        lambda value: any(type(value) is type(option) and value == option for option in options),
+        lambda value: any(
+            value == option and (type(value) is type(option) or isinstance(value, str)) for option in options
+        ),
     )
 
 
@@ -122,6 +124,10 @@ def check_parameters(estimator: Any, accepted: tuple[Any, ...] = ()) -> tuple[An
             # A value of a kind that no accepted value has is a TypeError, as in scikit-learn's own.
             kind = ValueError if isinstance(value, str | numbers.Real) else TypeError
             raise kind(f"The {name!r} parameter must be {expected}; got {value!r}.")
+    if estimator.loss == "huber" and estimator.delta == 0:
+        raise ValueError(
+            "The 'delta' parameter must be above 0 with loss='huber', which would be 0 everywhere."
+        )
     return values
 
 
@@ -250,6 +256,16 @@ def check_spread(name: str, variance: np.ndarray, labels: Any) -> None:
         raise ValueError(
             f"Input {name} has values whose squares overflow, in {'column' if bad.size == 1 else 'columns'} "
             f"{', '.join(columns)}. Divide them by a constant."
+        )
+
+
+def check_range(dtype: Any, mean: np.ndarray, variance: np.ndarray) -> None:
+    """Raise a ``ValueError`` where float32 coefficients could not hold what targets ask for."""
+    most = float(np.max(np.abs(mean) + np.sqrt(variance)))
+    if dtype == np.float32 and most > np.finfo(np.float32).max:
+        raise ValueError(
+            f"Input y has values of the size of {most:.3g}, beyond float32, in which float32 X has its "
+            "coefficients. Divide y by a constant, or pass X as float64."
         )
 
 

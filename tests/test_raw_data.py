@@ -346,7 +346,138 @@ def test_nearly_collinear_data_is_survived_and_named():
     assert max(ratios) <= 5.0
 
 
+# ------------------------------------------------------------------------------------- streams that change
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("first", ["one row", "constant", "two rows"])
+@pytest.mark.parametrize("loss", ["huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile"])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_robust_losses_learn_after_a_chunk_that_tells_nothing(solver, loss, first):
+    X, y = weather()
+    parts = {"one row": slice(0, 1), "constant": slice(0, 50), "two rows": slice(0, 2)}
+    model = GradientDescentRegressor(solver, loss=loss, random_state=0)
+    rows = parts[first]
+    model.partial_fit(X[rows], np.zeros(50) if first == "constant" else y[rows])
+    stream(model, X, y, [slice(start, start + 256) for start in range(0, len(y), 256)], passes=20)
+    assert rmse(model.predict(X), y) <= 1.1 * rmse(least_squares(X, y)(X), y)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    ("solver", "batch_size"), [*((solver, 32) for solver in SOLVERS), ("sgd", 256), ("momentum", 256)]
+)
+def test_a_feature_may_grow_in_a_stream(solver, batch_size):
+    """What was noise in its coefficient is a thousand times as much then."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20_000, 2))
+    X[:256, 0] *= 1e-3
+    y = X @ [2.0, 3.0] + rng.normal(size=20_000)
+    model = GradientDescentRegressor(solver, batch_size=batch_size, random_state=0)
+    stream(model, X, y, [slice(start, start + 256) for start in range(0, len(y), 256)], passes=1)
+    assert rmse(model.predict(X), y) <= 1.2
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_stream_of_groups_does_not_swing(solver):
+    """Curvature that changes with each chunk drives momentum, whose own rhythm it meets."""
+    rng = np.random.default_rng(0)
+    model = GradientDescentRegressor(solver, random_state=0)
+    ratios = []
+    for chunk in range(400):
+        X = rng.normal(size=(256, 2))
+        X += np.array([2000.0 + 40.0 * (chunk % 2), 5.0])
+        y = X @ [0.1, 1.0] + rng.normal(size=256)
+        model.partial_fit(X, y)
+        ratios.append(rmse(model.predict(X), y))
+    assert max(ratios[-100:]) <= 1.5
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("column", [0, None])
+@pytest.mark.parametrize(("solver", "batch_size"), SETTINGS)
+def test_rows_in_their_order_do_not_diverge(solver, batch_size, column):
+    """Batches of sorted rows are no sample of all rows."""
+    X, y = houses()
+    order = np.argsort(y if column is None else X[:, column], kind="stable")
+    model = GradientDescentRegressor(solver, batch_size=batch_size, shuffle=False, epochs=20, tol=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X[order], y[order])
+    assert_sound(model, X, y)
+
+
+@pytest.mark.compiled
+@pytest.mark.filterwarnings("ignore:The loss:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", ["gd", "sgd", "momentum"])
+def test_the_curvature_of_full_batches_is_that_of_all_rows(solver):
+    """A few long documents make it, which a sample may miss."""
+    rng = np.random.default_rng(0)
+    scale = np.full(10_001, 0.05)
+    scale[rng.choice(np.arange(1, 10_001, 2), 15, replace=False)] = 40.0
+    X = rng.poisson(scale[:, None], size=(10_001, 50)).astype(float)
+    y = 0.1 * X @ rng.normal(size=50) + rng.normal(size=10_001)
+    model = GradientDescentRegressor(solver, batch_size=len(y), epochs=200).fit(sparse.csr_array(X), y)
+    assert_sound(model, X, y)
+
+
+@pytest.mark.filterwarnings("ignore:The loss:sklearn.exceptions.ConvergenceWarning")
+def test_outputs_in_different_units_are_all_trained():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3))
+    X[:, 1] = X[:, 0] + 0.1 * X[:, 1]
+    hard = 5.0 * (X[:, 1] - X[:, 0]) + 0.1 * rng.normal(size=500)
+    for solver in SOLVERS:
+        alone = GradientDescentRegressor(solver, random_state=0).fit(X, hard)
+        beside = GradientDescentRegressor(solver, random_state=0).fit(
+            X, np.column_stack([hard, 1e6 * X[:, 2]])
+        )
+        best = rmse(alone.predict(X), hard)
+        assert rmse(beside.predict(X)[:, 0], hard) <= 1.1 * best
+
+
+def test_rows_without_weight_do_not_dilute_the_others():
+    rng = np.random.default_rng(0)
+    X, y = weather(6000)
+    weight = np.zeros(6000)
+    kept = rng.choice(6000, 120, replace=False)
+    weight[kept] = rng.lognormal(size=120)
+    for solver in SOLVERS:
+        sparse_weight = GradientDescentRegressor(solver, random_state=0).fit(X, y, sample_weight=weight)
+        rows = np.sort(kept)
+        alone = GradientDescentRegressor(solver, random_state=0).fit(
+            X[rows], y[rows], sample_weight=weight[rows]
+        )
+        assert np.array_equal(sparse_weight.coef_, alone.coef_)
+
+
 # ------------------------------------------------------------------------------------------ divergence
+
+
+def test_a_rate_that_is_a_little_too_high_is_not_taken_for_convergence():
+    X, y = load_diabetes(return_X_y=True, scaled=False)
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    limit = 1.0 / np.linalg.eigvalsh(Z.T @ Z / len(Z))[-1]  # 2 / L
+    for factor in (1.2, 1.5, 2.0):
+        model = GradientDescentRegressor("gd", learning_rate=factor * limit, epochs=1000)
+        with pytest.warns(ConvergenceWarning, match="diverged"):
+            model.fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["gd", "sgd", "momentum", "adam"])
+def test_the_update_that_blows_up_is_undone_in_a_stream(solver):
+    X, y = load_diabetes(return_X_y=True, scaled=False)
+    model = GradientDescentRegressor(solver, random_state=0)
+    for _ in range(30):
+        model.partial_fit(X, y)
+    before = model.predict(X)
+    model.set_params(learning_rate=1e6)
+    for start in range(0, 96, 32):
+        with pytest.warns(ConvergenceWarning, match="diverged"):
+            model.partial_fit(X[start : start + 32], y[start : start + 32])
+    assert rmse(model.predict(X), before) <= 0.1 * y.std()  # the coordinates follow the new rows
+
 
 FORCED = {"gd": 3.0, "sgd": 30.0, "momentum": 300.0, "adam": 1e8}  # times the automatic rate
 NAMES = ["age", "sex", "bmi", "bp", "s1", "s2", "s3", "s4", "s5", "s6"]
