@@ -392,7 +392,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         training.observe(self, state, rows, moments, stream=stream, labels=labels)
         state.generator = generator
         self._place(state, rows, coef, intercept, first=first)
-        tasks = self._tasks(state, X, shown, epochs=epochs, single=single)
+        tasks = self._tasks(state, X, shown, epochs=epochs, single=single, labels=labels)
         outcome = training.train(
             self,
             state,
@@ -490,14 +490,15 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         state.place(theta)
 
     def _tasks(
-        self, state: OptimizerState, X: Any, shown: tuple[Any, ...], *, epochs: int, single: bool
+        self, state: OptimizerState, X: Any, shown: tuple[Any, ...], *, epochs: int, single: bool, labels: Any
     ) -> EpochTasks | None:
         """Return the tasks that callbacks are told of, and the rows and targets ``shown`` to them."""
         if not getattr(self, "_skl_callbacks", None):
             return None
 
         def attributes() -> dict[str, Any]:
-            return {**self._parameters(state, X.dtype, single=single), "n_features_in_": X.shape[1]}
+            known = {} if labels is None else {"feature_names_in_": labels}
+            return {**self._parameters(state, X.dtype, single=single), "n_features_in_": X.shape[1], **known}
 
         return EpochTasks(self, epochs, attributes, *shown)
 

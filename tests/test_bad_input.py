@@ -242,6 +242,22 @@ def test_parameters_are_checked_before_the_data():
     assert_refused(GradientDescentRegressor(batch_size=0), "fit", BAD_ROWS["NaN in X"][0], "batch_size")
 
 
+def test_huber_needs_a_width():
+    assert_refused(fitted().set_params(loss="huber", delta=0.0), "fit", good(), "'delta'.*above 0")
+
+
+def test_targets_beyond_float32_are_refused_beside_float32_rows():
+    data = good() | {"X": good()["X"].astype(np.float32), "y": 1e100 * good()["y"]}
+    for method in METHODS:
+        assert_refused(fitted(data["X"]), method, data, "float32")
+    assert np.isfinite(GradientDescentRegressor().fit(good()["X"], data["y"]).coef_).all()
+
+
+def test_options_may_be_strings_of_numpy():
+    model = GradientDescentRegressor(np.str_("sgd"), random_state=0).fit(**good())
+    assert np.array_equal(model.coef_, GradientDescentRegressor("sgd", random_state=0).fit(**good()).coef_)
+
+
 def test_cosine_needs_an_end():
     assert_refused(fitted(schedule="cosine"), "partial_fit", good(), "schedule")
 

@@ -86,6 +86,15 @@ def test_scoring_monitor_logs_each_epoch():
     assert scores[-1] == pytest.approx(model.score(X, Y))
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_callbacks_see_frames_as_they_are_given(method):
+    frame = load_diabetes(as_frame=True).data
+    monitor = callback.ScoringMonitor(scoring="r2")
+    model = GradientDescentRegressor(epochs=3, tol=None, random_state=0).set_callbacks(monitor)
+    for _ in range(3):  # without a warning about names
+        getattr(model, method)(frame, Y)
+
+
 @pytest.mark.parametrize("nest", [
     lambda model: make_pipeline(StandardScaler(), model),
     lambda model: GridSearchCV(model, {"solver": ["sgd", "adam"]}, cv=2),

@@ -120,6 +120,23 @@ def test_penalties_without_standardisation_or_intercept(setting, penalty):
     assert_optimal(model, (reference.coef_, reference.predict(X)), X, y, l1=l1, l2=l2)
 
 
+@pytest.mark.compiled
+@pytest.mark.parametrize("alpha", [0.3, 1.0])
+@pytest.mark.parametrize("batch_size", [1, 32])
+@pytest.mark.parametrize("solver", ["gd", "sgd", "momentum", "adam"])
+def test_default_fits_have_the_zeros_of_lasso(solver, batch_size, alpha):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 50)) * rng.uniform(0.1, 10.0, 50) + 3.0
+    Z = (X - X.mean(axis=0)) / X.std(axis=0)
+    y = Z[:, :10] @ np.geomspace(3.0, 0.1, 10) + 5.0 * rng.normal(size=2000)
+    lasso = Lasso(alpha=alpha / 2).fit(Z, y)
+    model = GradientDescentRegressor(solver, penalty="l1", alpha=alpha, batch_size=batch_size, random_state=0)
+    coef = model.fit(X, y).coef_ * X.std(axis=0)
+    assert np.abs(coef - lasso.coef_).max() <= 0.01
+    assert np.sum((coef == 0.0) != (lasso.coef_ == 0.0)) <= 1
+    assert np.sum(lasso.coef_ == 0.0) > 25
+
+
 @pytest.mark.parametrize("setting", EXACT)
 def test_a_strong_l1_penalty_leaves_the_mean(setting):
     X, _, y = data("diabetes")
@@ -400,6 +417,20 @@ def test_adaptive_cuts_a_rate_that_brings_nothing_more(solver, method):
     assert cuts >= 1
     assert cuts == pytest.approx(round(cuts), abs=1e-9)
     assert model.loss_curve_[-1] < min(model.loss_curve_[:3])
+
+
+def test_adaptive_watches_the_penalised_objective():
+    """Data terms rise where a stronger penalty takes hold of good coefficients."""
+    X, y = load_diabetes(return_X_y=True)
+    options = {"penalty": "l2", "warm_start": True, "schedule": "adaptive"}
+    model = GradientDescentRegressor("gd", alpha=1e-9, **options).fit(X, y)
+    model.set_params(alpha=2.0).fit(X, y)
+    steady = GradientDescentRegressor("gd", penalty="l2", alpha=2.0).fit(X, y)
+
+    def objective(fitted):
+        return np.mean((fitted.predict(X) - y) ** 2) + np.sum((fitted.coef_ * X.std(axis=0)) ** 2)
+
+    assert objective(model) <= objective(steady) * (1.0 + 1e-3)
 
 
 def test_adaptive_stops_once_the_rate_is_spent():

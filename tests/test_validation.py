@@ -93,6 +93,9 @@ def test_sparse_held_out_rows(solver, container):
     for rows in (X, container(X)):  # either may be sparse alone
         model = make(solver, standardize=False, learning_rate=1e-3).fit(rows, y, **given)
         assert_close(model.validation_curve_, dense.validation_curve_, 1e-9)
+    # Dense rows are centred, and so are those held out, in whatever form they come.
+    dense = make(solver).fit(X, y, **held_out)
+    assert make(solver).fit(X, y, **given).validation_curve_ == dense.validation_curve_
 
 
 def test_float32_rows_beside_float64():
