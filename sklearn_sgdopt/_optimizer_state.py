@@ -73,6 +73,8 @@ class OptimizerState:
 
     def reported(self) -> np.ndarray:
         """Return the averaged iterate, with zeros where the iterate is zero and its average within reach."""
+        if self.reach == 0.0:
+            return self.average
         return np.where((self.theta == 0.0) & (np.abs(self.average) <= self.reach), 0.0, self.average)
 
     def place(self, theta: np.ndarray) -> None:

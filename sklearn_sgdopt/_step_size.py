@@ -1,7 +1,7 @@
 """Step sizes from curvature: the bounds behind ``learning_rate="auto"``."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ NONSMOOTH_RESIDUAL = 0.5
 NONSMOOTH_ADAM = 0.25  # where iterates swing widely about a skewed minimum, their average is not it
 MOST_ROWS = 4096  # sampled for the largest eigenvalue
 SAMPLED_AT_A_TIME = 512
+TINY = float(np.finfo(np.float64).tiny)
 WIDEST_MATRIX = 256  # features up to which it is bounded by powers of a matrix
 
 
@@ -41,7 +42,7 @@ class Curvature:
 
     mean: float = 0.0
     largest: float = 0.0
-    columns: np.ndarray | float = 0.0
+    columns: np.ndarray = field(default_factory=lambda: np.zeros(1))
     active: float = 0.0
     mass: float = 0.0
     latest: float = 0.0
@@ -107,7 +108,7 @@ class Curvature:
         Where a scale has grown since, they would be too large for ever.
         """
         inverse = coordinates.inverse_scale[:-1]
-        most = float(np.sum(self.columns * inverse * inverse)) + 2.0 * intercept
+        most = float(np.vdot(self.columns * inverse, inverse)) + 2.0 * intercept
         return self if self.largest <= most else replace(self, largest=most)
 
     def of_batches(self, batch_size: int, *, exact: bool) -> tuple[float, float]:
@@ -154,7 +155,12 @@ def examine(
         if not wide:
             products.append(sample @ sample.T if sampled < width else sample.T @ sample)
         largest, mass, filled = max(largest, size), mass + more, filled + values
-    matrix = None if wide else np.asarray(sum(products) / max(mass, np.finfo(np.float64).tiny))
+    if wide:
+        return largest, filled / total, None
+    matrix = np.asarray(products[0])
+    for product in products[1:]:
+        matrix += product
+    matrix *= 1.0 / max(mass, TINY)
     return largest, filled / total, matrix
 
 

@@ -104,7 +104,18 @@ def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
     return spread if est.standardize and est.fit_intercept else np.hypot(spread, state.targets.mean)
 
 
-def unit_of_rates(est: Any, state: OptimizerState, rows: Any) -> np.ndarray:
+def losses_of_outputs(
+    state: OptimizerState, rows: Any, objective: Any, theta: np.ndarray, *, stride: int
+) -> np.ndarray:
+    """Return the mean loss of each output on every so many rows."""
+    outputs = len(theta)
+    coordinates, slope = state.coordinates.record(), np.empty((outputs, rows.features))
+    each = [alike(1)] if outputs == 1 else outputs * np.eye(outputs)
+    mean_loss = kernels().mean_loss
+    return np.array([mean_loss(rows, coordinates, theta, slope, objective, one, stride) for one in each])
+
+
+def unit_of_rates(est: Any, state: OptimizerState, rows: Any, objective: Any) -> np.ndarray:
     """Return the spread of the targets, or half of that of the residuals at the start if that is more.
 
     Steps in units of y would take long to lead back from where a start, or a change of scale in a stream,
@@ -114,24 +125,30 @@ def unit_of_rates(est: Any, state: OptimizerState, rows: Any) -> np.ndarray:
     if est.solver != "adam" and est.loss in SMOOTH_LOSSES:
         return spread  # whose rates are in no unit of y
     stride = sampling_stride(rows, MONITOR_ROWS)
-    values = np.empty((-(-len(rows.y) // stride), len(state.theta)))
-    slope = np.empty((len(state.theta), rows.features))
-    kernels().residuals(rows, state.coordinates.record(), state.theta, stride, slope, values)
-    weight = rows.weight[::stride]
     if est.loss == "squared_error":
-        size = np.sqrt(np.average(values * values, axis=0, weights=weight if weight.size else None))
+        size = np.sqrt(losses_of_outputs(state, rows, objective, state.theta, stride=stride))
     else:
-        size = 1.4826 * weighted_quantile(np.abs(values), weight, 0.5)
+        values = np.empty((-(-len(rows.y) // stride), len(state.theta)))
+        slope = np.empty((len(state.theta), rows.features))
+        kernels().residuals(rows, state.coordinates.record(), state.theta, stride, slope, values)
+        size = 1.4826 * weighted_quantile(np.abs(values), rows.weight[::stride], 0.5)
     return np.asarray(np.maximum(spread, 0.5 * size))
 
 
 def make_rule(
-    est: Any, state: OptimizerState, rows: Any, *, batch_size: int, stream: bool, epochs: int
+    est: Any,
+    state: OptimizerState,
+    rows: Any,
+    objective: Any,
+    *,
+    batch_size: int,
+    stream: bool,
+    epochs: int,
 ) -> Any:
     """Return the update rule with the learning rate in force."""
     k = kernels()
     total = len(rows.y)
-    spread = unit_of_rates(est, state, rows)
+    spread = unit_of_rates(est, state, rows, objective)
     epsilon = np.float64(est.epsilon)
     if est.learning_rate == "auto":
         exact = batch_size == total and not stream
@@ -200,14 +217,13 @@ def make_plan(
     ends = est.schedule not in ("adaptive", "cosine")
     watched = not stream and est.tol is not None and not est.early_stopping and ends
     stride = sampling_stride(rows, MONITOR_ROWS)
-    floor, limit, balance = 0.0, BEYOND_MEASURE, np.ones(len(state.theta))
+    floor, limit, balance = 0.0, BEYOND_MEASURE, alike(len(state.theta))
     if watched or not automatic:
         floors, limit = reference_losses(est, state, rows, objective, stride=stride, stream=stream)
         floor = float(floors.mean())
         if len(floors) > 1:
             rounding = 1e-16 * state.targets.mean**2
-            np.divide(floor, floors, out=balance, where=floors > rounding)
-            balance[floors <= rounding] = 0.0
+            balance = np.divide(floor, floors, out=np.zeros_like(floors), where=floors > rounding)
     return k.Plan(
         batch_size=batch_size,
         whole_batch=rated_batch(est, batch_size, stream=stream) if automatic else 0,
@@ -231,23 +247,18 @@ def reference_losses(
     est: Any, state: OptimizerState, rows: Any, objective: Any, *, stride: int, stream: bool
 ) -> tuple[np.ndarray, float]:
     """Return each output's loss of the best constant, and the mean from which training has diverged."""
-    outputs = len(state.theta)
-    coordinates, slope = state.coordinates.record(), np.empty((outputs, rows.features))
-
-    def loss(theta: np.ndarray, balance: np.ndarray) -> float:
-        return float(kernels().mean_loss(rows, coordinates, theta, slope, objective, balance, stride))
-
     constant = np.zeros_like(state.theta)
     if est.fit_intercept:
         constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
-    floors = np.array([loss(constant, one) for one in outputs * np.eye(outputs)])
+    floors = losses_of_outputs(state, rows, objective, constant, stride=stride)
     start = state.theta
     if stream and state.t > 0:
         # The loss at the start of a chunk may itself have grown: only that of a model that knows nothing
         # but the mean of y tells what is large.
         start = constant
         start[:, -1] = state.targets.mean * est.fit_intercept
-    state.reference_loss = max(state.reference_loss, float(floors.mean()), loss(start, np.ones(outputs)))
+    starts = losses_of_outputs(state, rows, objective, start, stride=stride)
+    state.reference_loss = max(state.reference_loss, float(floors.mean()), float(starts.mean()))
     rounding = 1e-16 * float(np.mean(state.targets.mean**2)) + np.finfo(np.float64).tiny
     growth = GROWTH if "squared" in est.loss else np.sqrt(GROWTH)  # in residuals the same
     return floors, growth * (state.reference_loss + rounding)
@@ -263,6 +274,12 @@ def make_order(rows: int, features: int, random: np.ndarray) -> Any:
         block_rows=block_rows,
         window_rows=block_rows * WINDOW_BLOCKS,
     )
+
+
+@cache
+def alike(outputs: int) -> np.ndarray:
+    """Return the balance of outputs that count alike; it is not written to."""
+    return np.ones(outputs)
 
 
 @cache
@@ -291,7 +308,7 @@ def calm(state: OptimizerState, rows: Any, objective: Any) -> None:
     stride = sampling_stride(rows, MONITOR_ROWS)
     coordinates, slope = state.coordinates.record(), np.empty((state.theta.shape[0], rows.features))
     now, rest = (
-        kernels().mean_loss(rows, coordinates, theta, slope, objective, np.ones(len(slope)), stride)
+        kernels().mean_loss(rows, coordinates, theta, slope, objective, alike(len(slope)), stride)
         for theta in (state.theta, state.average)
     )
     if now > SWING * rest:
@@ -414,7 +431,7 @@ def train(
     k = kernels()
     objective = make_objective(est, loss_width(est, state.robust_spread, rows.y.shape[1]))
     batch_size = batch_rows(est, rows)
-    rule = make_rule(est, state, rows, batch_size=batch_size, stream=stream, epochs=epochs)
+    rule = make_rule(est, state, rows, objective, batch_size=batch_size, stream=stream, epochs=epochs)
     plan = make_plan(est, state, rows, objective, batch_size=batch_size, stream=stream)
     outcome = Outcome(rule.rate, plan.averaging)
     reported = state.average if plan.averaging else state.theta

@@ -261,8 +261,10 @@ def check_spread(name: str, variance: np.ndarray, labels: Any) -> None:
 
 def check_range(dtype: Any, mean: np.ndarray, variance: np.ndarray) -> None:
     """Raise a ``ValueError`` where float32 coefficients could not hold what targets ask for."""
+    if dtype != np.float32:
+        return
     most = float(np.max(np.abs(mean) + np.sqrt(variance)))
-    if dtype == np.float32 and most > np.finfo(np.float32).max:
+    if most > np.finfo(np.float32).max:
         raise ValueError(
             f"Input y has values of the size of {most:.3g}, beyond float32, in which float32 X has its "
             "coefficients. Divide y by a constant, or pass X as float64."
