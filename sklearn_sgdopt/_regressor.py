@@ -104,7 +104,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Report polynomial-decay averages of the iterates (Shamir and Zhang 2013). "auto": where gradients
         are estimates, that is not for "gd" unless in a stream or with a loss that has kinks.
     shuffle : bool, default=True
-        Whether to visit the rows in a new random order each epoch.
+        Whether to visit the rows in a new random order each epoch. If not, the automatic rate is shorter:
+        batches of sorted rows are no sample of all rows.
     tol : float or None, default=1e-6
         Training stops when the objective has not fallen by `tol` times the loss of the constant
         predictor for a while. None: run all epochs.
