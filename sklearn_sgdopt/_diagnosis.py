@@ -9,9 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_sgdopt._callbacks import FRAMES_BETWEEN
 from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._optimizer_state import OptimizerState
+from sklearn_sgdopt._plan import batch_rows, spread_of_targets
 from sklearn_sgdopt._rows import as_matrix, feature_moments, is_sparse, make_rows, sampling_stride
 from sklearn_sgdopt._step_size import Curvature, automatic_rate, matrix_of_moments
-from sklearn_sgdopt._training import batch_rows, spread_of_targets
 from sklearn_sgdopt._watchers import Outcome
 
 COLLINEAR = 1e4  # condition number from which slow convergence is put down to the data

@@ -15,6 +15,7 @@ from sklearn_sgdopt._diagnosis import warn_of_divergence, warn_of_slow_convergen
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import best_constant
 from sklearn_sgdopt._optimizer_state import OptimizerState
+from sklearn_sgdopt._plan import earliest_stop
 from sklearn_sgdopt._rows import make_rows, without_weightless
 from sklearn_sgdopt._validation import (
     check_parameters,
@@ -467,7 +468,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             return GD_EPOCHS
         batch_size = min(self.batch_size, rows)
         epochs = int(np.clip(-(-ENOUGH_UPDATES // -(-rows // batch_size)), LEAST_EPOCHS, MOST_EPOCHS))
-        return max(epochs, training.earliest_stop(rows, features + 1, batch_size))
+        return max(epochs, earliest_stop(rows, features + 1, batch_size))
 
     def _place(self, state: OptimizerState, rows: Any, coef: Any, intercept: Any, *, first: bool) -> None:
         """Put the parameters where training starts."""

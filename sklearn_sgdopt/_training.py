@@ -9,32 +9,17 @@ import numpy as np
 from sklearn_sgdopt._full_batch import moments_pay, second_moments
 from sklearn_sgdopt._large_batches import Run, pays_in_parts, run_in_parts
 from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._objective import (
-    SMOOTH_LOSSES,
-    best_constant,
-    loss_width,
-    make_objective,
-    robust_spread,
-    weighted_quantile,
-)
+from sklearn_sgdopt._objective import SMOOTH_LOSSES, loss_width, make_objective, robust_spread
 from sklearn_sgdopt._optimizer_state import OptimizerState
+from sklearn_sgdopt._plan import MONITOR_ROWS, alike, batch_rows, make_plan, make_rule, rated_batch
 from sklearn_sgdopt._rows import feature_moments, is_sparse, sampling_stride, with_features
 from sklearn_sgdopt._standardize import Coordinates
-from sklearn_sgdopt._step_size import Curvature, automatic_epsilon, automatic_rate
+from sklearn_sgdopt._step_size import Curvature
 from sklearn_sgdopt._validation import check_range, check_spread
 from sklearn_sgdopt._watchers import Observer, Outcome, Plateau, Printer, Validation
 
-GROWTH = 1e2  # a mean loss this many times that of the constant predictor, or of the start, diverges
-BEYOND_MEASURE = 1e300
-MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watched
-# The eta of polynomial-decay averaging: weights grow as its power, so that the last 1 / (eta + 1) of the
-# updates make up most of an average. A chunk is a large batch: there is little noise to average away.
-FORGETTING, GD_FORGETTING = 4.0, 30.0
 SETTLING = 5  # steps on all rows that bring averages under an l1 penalty to exact zeros
 SWING = 2.0  # times the loss of its average from which momentum in a stream starts again
-MIN_UPDATES = 200  # before averages are old enough to be judged
-MIN_ROWS_A_PARAMETER = 2400
-MAX_EARLIEST_STOP = 300
 # A shuffle moves blocks of neighbouring rows and mixes the rows of 128 blocks.
 NARROW, NARROW_BLOCK, BLOCK, WINDOW_BLOCKS = 32, 16, 8, 128
 
@@ -95,175 +80,6 @@ def observe(
     state.change_coordinates(coordinates)
 
 
-def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
-    """Return the scale of y that rates are in: its standard deviation, or a robust one for a robust loss.
-
-    Where the intercept does not start at the mean of y, the way there counts in.
-    """
-    spread = state.targets.spread() if est.loss == "squared_error" else state.largest_spread
-    return spread if est.standardize and est.fit_intercept else np.hypot(spread, state.targets.mean)
-
-
-def losses_of_outputs(
-    state: OptimizerState, rows: Any, objective: Any, theta: np.ndarray, *, stride: int
-) -> np.ndarray:
-    """Return the mean loss of each output on every so many rows."""
-    outputs = len(theta)
-    coordinates, slope = state.coordinates.record(), np.empty((outputs, rows.features))
-    each = [alike(1)] if outputs == 1 else outputs * np.eye(outputs)
-    mean_loss = kernels().mean_loss
-    return np.array([mean_loss(rows, coordinates, theta, slope, objective, one, stride) for one in each])
-
-
-def unit_of_rates(est: Any, state: OptimizerState, rows: Any, objective: Any) -> np.ndarray:
-    """Return the spread of the targets, or half of that of the residuals at the start if that is more.
-
-    Steps in units of y would take long to lead back from where a start, or a change of scale in a stream,
-    has put the parameters.
-    """
-    spread = spread_of_targets(est, state)
-    if est.solver != "adam" and est.loss in SMOOTH_LOSSES:
-        return spread  # whose rates are in no unit of y
-    stride = sampling_stride(rows, MONITOR_ROWS)
-    if est.loss == "squared_error":
-        size = np.sqrt(losses_of_outputs(state, rows, objective, state.theta, stride=stride))
-    else:
-        values = np.empty((-(-len(rows.y) // stride), len(state.theta)))
-        slope = np.empty((len(state.theta), rows.features))
-        kernels().residuals(rows, state.coordinates.record(), state.theta, stride, slope, values)
-        size = 1.4826 * weighted_quantile(np.abs(values), rows.weight[::stride], 0.5)
-    return np.asarray(np.maximum(spread, 0.5 * size))
-
-
-def make_rule(
-    est: Any,
-    state: OptimizerState,
-    rows: Any,
-    objective: Any,
-    *,
-    batch_size: int,
-    stream: bool,
-    epochs: int,
-) -> Any:
-    """Return the update rule with the learning rate in force."""
-    k = kernels()
-    total = len(rows.y)
-    spread = unit_of_rates(est, state, rows, objective)
-    epsilon = np.float64(est.epsilon)
-    if est.learning_rate == "auto":
-        exact = batch_size == total and not stream
-        whole = rated_batch(est, batch_size, stream=stream)
-        rated = batch_size if est.solver == "adam" else whole
-        rate = automatic_rate(
-            est,
-            state.curvature,
-            batch_size=rated,
-            exact=exact,
-            spread=spread,
-        )
-        if est.solver == "adam":
-            inverse = state.coordinates.inverse_scale
-            least = automatic_epsilon(
-                est, state.curvature, inverse, rate, batch_size=whole, exact=exact, spread=spread
-            )
-            # Gradients of a loss with kinks carry no unit of y.
-            unit = spread * spread if est.loss in SMOOTH_LOSSES else np.zeros_like(spread)
-            unit[unit == 0.0] = 1.0
-            epsilon = np.maximum(epsilon * unit[:, None], least)
-    else:
-        rate = np.full(spread.shape, float(est.learning_rate))
-    code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
-    return k.Rule(
-        code=code,
-        rate=rate * (state.rate_factor if est.schedule == "adaptive" else 1.0),
-        momentum=float(est.momentum),
-        beta_1=float(est.beta_1),
-        beta_2=float(est.beta_2),
-        epsilon=epsilon if epsilon.shape else np.full(state.theta.shape, epsilon),
-        schedule=k.SCHEDULES[est.schedule],
-        power=float(est.power_t),
-        began=float(state.t),
-        horizon=float(epochs * -(-total // batch_size)),
-    )
-
-
-def reports_average(est: Any, *, stream: bool) -> bool:
-    """Whether averaged iterates are reported: where gradients are estimates, unless told otherwise."""
-    if est.average != "auto":
-        return bool(est.average)
-    return est.solver != "gd" or stream or est.loss not in SMOOTH_LOSSES
-
-
-def earliest_stop(rows: int, width: int, batch_size: int) -> int:
-    """Epochs before which averages are too young to be judged.
-
-    The variance of a polynomial-decay average after N rows is about ``2.8 width / N`` of the
-    residual variance; a full batch has none, and needs only the updates.
-    """
-    updates = -(-MIN_UPDATES // -(-rows // batch_size))
-    visits = 0 if batch_size == rows else -(-MIN_ROWS_A_PARAMETER * width // rows)
-    return int(min(max(updates, visits), MAX_EARLIEST_STOP))
-
-
-def make_plan(
-    est: Any, state: OptimizerState, rows: Any, objective: Any, *, batch_size: int, stream: bool
-) -> Any:
-    """Return how rows are visited, what is averaged, and when to stop."""
-    k = kernels()
-    total, features = len(rows.y), rows.features
-    averaging = reports_average(est, stream=stream)
-    automatic = est.learning_rate == "auto"
-    # Other schedules end by themselves.
-    ends = est.schedule not in ("adaptive", "cosine")
-    watched = not stream and est.tol is not None and not est.early_stopping and ends
-    stride = sampling_stride(rows, MONITOR_ROWS)
-    floor, limit, balance = 0.0, BEYOND_MEASURE, alike(len(state.theta))
-    if watched or not automatic:
-        floors, limit = reference_losses(est, state, rows, objective, stride=stride, stream=stream)
-        floor = float(floors.mean())
-        if len(floors) > 1:
-            rounding = 1e-16 * state.targets.mean**2
-            balance = np.divide(floor, floors, out=np.zeros_like(floors), where=floors > rounding)
-    return k.Plan(
-        batch_size=batch_size,
-        whole_batch=rated_batch(est, batch_size, stream=stream) if automatic else 0,
-        fit_intercept=bool(est.fit_intercept),
-        shuffle=bool(est.shuffle) and batch_size < total,
-        averaging=averaging,
-        averaged_since=state.averaged_since,
-        forgetting=GD_FORGETTING if est.solver == "gd" else FORGETTING,
-        monitor_stride=stride,
-        tolerance=est.tol * floor if watched else -1.0,
-        patience=est.n_iter_no_change,
-        earliest_stop=earliest_stop(total, features + 1, batch_size) if averaging else 0,
-        # The automatic rate cannot diverge by its bounds: only a loss beyond all measure is refused.
-        loss_limit=BEYOND_MEASURE if automatic else limit,
-        forced=not automatic,
-        balance=balance,
-    )
-
-
-def reference_losses(
-    est: Any, state: OptimizerState, rows: Any, objective: Any, *, stride: int, stream: bool
-) -> tuple[np.ndarray, float]:
-    """Return each output's loss of the best constant, and the mean from which training has diverged."""
-    constant = np.zeros_like(state.theta)
-    if est.fit_intercept:
-        constant[:, -1] = best_constant(est.loss, est.quantile, rows.y, rows.weight)
-    floors = losses_of_outputs(state, rows, objective, constant, stride=stride)
-    start = state.theta
-    if stream and state.t > 0:
-        # The loss at the start of a chunk may itself have grown: only that of a model that knows nothing
-        # but the mean of y tells what is large.
-        start = constant
-        start[:, -1] = state.targets.mean * est.fit_intercept
-    starts = losses_of_outputs(state, rows, objective, start, stride=stride)
-    state.reference_loss = max(state.reference_loss, float(floors.mean()), float(starts.mean()))
-    rounding = 1e-16 * float(np.mean(state.targets.mean**2)) + np.finfo(np.float64).tiny
-    growth = GROWTH if "squared" in est.loss else np.sqrt(GROWTH)  # in residuals the same
-    return floors, growth * (state.reference_loss + rounding)
-
-
 def make_order(rows: int, features: int, random: np.ndarray) -> Any:
     """Return room for a random order of the rows, with blocks and windows fit for their width."""
     block_rows = NARROW_BLOCK if features <= NARROW else BLOCK
@@ -274,12 +90,6 @@ def make_order(rows: int, features: int, random: np.ndarray) -> Any:
         block_rows=block_rows,
         window_rows=block_rows * WINDOW_BLOCKS,
     )
-
-
-@cache
-def alike(outputs: int) -> np.ndarray:
-    """Return the balance of outputs that count alike; it is not written to."""
-    return np.ones(outputs)
 
 
 @cache
@@ -388,21 +198,6 @@ def make_run(
         )  # fmt: skip
 
     return run_on_rows
-
-
-def batch_rows(est: Any, rows: Any) -> int:
-    """Rows in an update."""
-    total = len(rows.y)
-    return total if est.solver == "gd" else min(est.batch_size, total)
-
-
-def rated_batch(est: Any, batch_size: int, *, stream: bool) -> int:
-    """Rows of the batches that the automatic rate is made for; shorter ones count less in proportion.
-
-    In a stream these are the rows of a full batch, even where a chunk is shorter: a velocity made by few
-    rows would otherwise go on at the rate of many.
-    """
-    return int(est.batch_size) if stream and est.solver != "gd" else batch_size
 
 
 def train(

@@ -209,7 +209,7 @@ def test_rows_are_not_copied(solver, dtype):
     X = rng.normal(size=(20_000, 64)).astype(dtype)
     y = X[:, 0] + rng.normal(size=20_000)
     before = X.copy(), y.copy()
-    make(solver, epochs=1).fit(X[:100], y[:100]).partial_fit(X[:100], y[:100])  # compiles
+    make(solver, epochs=1).fit(X, y).partial_fit(X, y)  # compiles
     model = make(solver, epochs=2)
     for method in (model.fit, model.partial_fit):
         tracemalloc.start()

@@ -10,7 +10,7 @@ from conftest import INTERPRETED
 from reference import LOSSES, Descent, assert_close, loss_and_slope
 from scipy import sparse
 
-from sklearn_sgdopt import GradientDescentRegressor, _kernels, _training
+from sklearn_sgdopt import GradientDescentRegressor, _kernels, _plan, _training
 from sklearn_sgdopt._full_batch import moments_pay
 from sklearn_sgdopt._objective import SMOOTH_LOSSES
 from sklearn_sgdopt._optimizer_state import OptimizerState
@@ -91,7 +91,7 @@ def assert_same_path(model, form, data, *, relative=1e-10, max_updates=1000, **l
     X, y, weight = data
     fitted, coef, intercept = record_path(model, FORMS[form](X), y, weight, max_updates=max_updates)
     rate = loop_options.pop("rate", model.learning_rate)
-    forgetting = _training.GD_FORGETTING if model.solver == "gd" else _training.FORGETTING
+    forgetting = _plan.GD_FORGETTING if model.solver == "gd" else _plan.FORGETTING
     names = ("fit_intercept", "momentum", "beta_1", "beta_2", "epsilon", "nesterov", "loss", "quantile")
     settings = {name: getattr(model, name) for name in names} | {"forgetting": forgetting, "rate": rate}
     settings |= {"delta": 1.0 if model.delta == "auto" else model.delta, **loop_options}

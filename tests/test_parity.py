@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt._training import FORGETTING, GD_FORGETTING
+from sklearn_sgdopt._plan import FORGETTING, GD_FORGETTING
 
 RULES = {
     "gd": {"solver": "gd"},

@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt._training import FORGETTING, GD_FORGETTING
+from sklearn_sgdopt._plan import FORGETTING, GD_FORGETTING
 
 RULES = {
     "gd": {"solver": "gd"},

@@ -8,7 +8,7 @@ from reference import Descent, assert_close, loss_and_slope
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_sgdopt import GradientDescentRegressor, _diagnosis, _training
+from sklearn_sgdopt import GradientDescentRegressor, _diagnosis, _plan
 
 RULES = {
     "gd": {"solver": "gd", "learning_rate": 0.1},
@@ -42,7 +42,7 @@ def make(rule, **options):
 
 def loop_of(model, **options):
     """Return the hand-written loop with the settings of ``model``."""
-    forgetting = _training.GD_FORGETTING if model.solver == "gd" else _training.FORGETTING
+    forgetting = _plan.GD_FORGETTING if model.solver == "gd" else _plan.FORGETTING
     names = ("fit_intercept", "momentum", "epsilon", "nesterov", "batch_size", "loss")
     settings = {name: getattr(model, name) for name in names} | {"forgetting": forgetting}
     return Descent(model.solver, 2, 3, rate=model.learning_rate, **settings | options)
@@ -80,8 +80,8 @@ def flat_from(values, gain, patience, earliest):
 def test_tol_stops_where_the_objective_is_flat(
     rule, form, penalty, fit_intercept, average, weighted, monkeypatch
 ):
-    monkeypatch.setattr(_training, "MAX_EARLIEST_STOP", 25)
-    monkeypatch.setattr(_training, "MONITOR_ROWS", 4)  # one row in eleven is watched
+    monkeypatch.setattr(_plan, "MAX_EARLIEST_STOP", 25)
+    monkeypatch.setattr(_plan, "MONITOR_ROWS", 4)  # one row in eleven is watched
     X, y, weight = tiny(rows=44)
     y[:, 1] *= 3.0  # outputs count alike, whatever their units
     terms, strengths = PENALTIES[penalty]
