@@ -40,6 +40,7 @@ SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 LEAST_POWER_ITERATIONS, MOST_POWER_ITERATIONS = 8, 40
 NEAR_ROWS, WIDE = 16, 64  # see `prefetch_ahead`
+CACHED_VALUES = 1 << 19  # numbers of X up to which caches hold them, and asking costs more than it saves
 # Below these, scalars that stand for d products are multiplied out. The average of a sparse epoch is a
 # difference of terms that grow as its scale falls: it would lose their digits.
 LEAST_SCALE, LEAST_PAST = 1e-3, 1e-30
@@ -433,8 +434,9 @@ def prefetch_ahead(rows, order, position, count):
 
     Their neighbours are asked for soon before or after: memory is read at nearly the speed of rows in order.
     """
-    if order.rows.shape[0] == 0 and rows.features < WIDE:
-        return  # the processor itself sees what comes
+    in_order = order.rows.shape[0] == 0 and rows.features < WIDE
+    if in_order or (rows.X.size < CACHED_VALUES and rows.data.size < CACHED_VALUES):
+        return  # it is near, or the processor itself sees what comes
     outputs = rows.y.shape[1]
     for ahead in range(position + NEAR_ROWS, min(position + NEAR_ROWS + count, rows.y.shape[0])):
         i = row_at(order, ahead)

@@ -340,6 +340,7 @@ def test_rows_are_asked_for_once_and_before_they_are_read(form, orders, monkeypa
     monkeypatch.setattr(_kernels, "prefetch", prefetch)
     monkeypatch.setattr(_kernels, "point_loss", lambda *values: read.append(1) or point_loss(*values))
     monkeypatch.setattr(_kernels, "NEAR_ROWS", ahead)
+    monkeypatch.setattr(_kernels, "CACHED_VALUES", 0)
     model = GradientDescentRegressor("sgd", batch_size=1, epochs=1, tol=None, random_state=0)
     model.fit(FORMS[form](X), X[:, 0])
 
