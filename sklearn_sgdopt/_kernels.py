@@ -547,6 +547,14 @@ def accumulate(rows, coordinates, parameters, objective, order, start, stop):
 
 
 @jit
+def fill_slopes(theta, coordinates, slope):
+    """Fill in the slopes in the data's units."""
+    for o in range(slope.shape[0]):
+        for j in range(slope.shape[1]):
+            slope[o, j] = theta[o, j] * coordinates.inverse_scale[j]
+
+
+@jit
 def mean_loss(rows, coordinates, theta, slope, objective, balance, stride):
     """Weighted mean loss of every ``stride``-th row at ``theta``; ``slope`` is work space.
 
@@ -554,9 +562,7 @@ def mean_loss(rows, coordinates, theta, slope, objective, balance, stride):
     """
     outputs, width = theta.shape
     weighted = rows.weight.shape[0] > 0
-    for o in range(outputs):
-        for j in range(width - 1):
-            slope[o, j] = theta[o, j] * coordinates.inverse_scale[j]
+    fill_slopes(theta, coordinates, slope)
     loss = 0.0
     mass = 0.0
     for i in range(0, rows.y.shape[0], stride):
@@ -572,9 +578,7 @@ def mean_loss(rows, coordinates, theta, slope, objective, balance, stride):
 def residuals(rows, coordinates, theta, stride, slope, values):
     """Fill in ``prediction - target`` of every ``stride``-th row; ``slope`` is work space."""
     outputs, width = theta.shape
-    for o in range(outputs):
-        for j in range(width - 1):
-            slope[o, j] = theta[o, j] * coordinates.inverse_scale[j]
+    fill_slopes(theta, coordinates, slope)
     for r in range(values.shape[0]):
         i = r * stride
         for o in range(outputs):
@@ -882,27 +886,22 @@ def proximal_step(rows, coordinates, parameters, objective, order, fit_intercept
     """Take the averages one step of proximal gradient descent further, on all rows in ``order``.
 
     Averages of iterates that are zero now and then are small, and not zero: this tells the ones that
-    belong there.
+    belong there. Slopes and gradient of ``parameters`` are work space, the gradient is zero before and after.
     """
-    theta, first, second, average, slope, gradient = parameters
-    inverse = coordinates.inverse_scale
+    _, first, second, average, slope, gradient = parameters
     outputs, features = slope.shape
-    for o in range(outputs):
-        for j in range(features):
-            slope[o, j] = average[o, j] * inverse[j]
+    fill_slopes(average, coordinates, slope)
     at_average = Parameters(average, first, second, average, slope, gradient)
     accumulate(rows, coordinates, at_average, objective, order, 0, rows.y.shape[0])
     factor = 1.0 / (rows.mean_weight * rows.y.shape[0])
     for o in range(outputs):
         for j in range(features + fit_intercept):
-            g = gradient[o, j] * factor * inverse[j]
+            g = gradient[o, j] * factor * coordinates.inverse_scale[j]
             if j < features:
                 a = average[o, j] - rate * (g + objective.l2 * average[o, j])
                 average[o, j] = soft_threshold(a, rate * objective.l1)
             else:
                 average[o, j] -= rate * g
-        for j in range(features):
-            slope[o, j] = theta[o, j] * inverse[j]
         for j in range(features + 1):
             gradient[o, j] = 0.0
 
@@ -1102,9 +1101,7 @@ def moments_gradient(moments, coordinates, theta, slope, gradient, plan):
 @jit
 def moments_loss(moments, coordinates, theta, slope, gradient, plan):
     """Return the loss of any parameters, plain and balanced; ``slope`` and ``gradient`` are work space."""
-    for o in range(slope.shape[0]):
-        for j in range(slope.shape[1]):
-            slope[o, j] = theta[o, j] * coordinates.inverse_scale[j]
+    fill_slopes(theta, coordinates, slope)
     return moments_gradient(moments, coordinates, theta, slope, gradient, plan)
 
 

@@ -1,5 +1,6 @@
 """What is minimised: the loss with its width, the penalty, and the constants that scale with y."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,12 @@ def penalty_strengths(est: Any) -> tuple[float, float]:
         return 0.0, 0.0
     ratio = {"l1": 1.0, "l2": 0.0, "elasticnet": est.l1_ratio}[est.penalty]
     return float(est.alpha * ratio), float(est.alpha * (1.0 - ratio))
+
+
+@cache
+def alike(outputs: int) -> np.ndarray:
+    """Return the balance of outputs that count alike; it is not written to."""
+    return np.ones(outputs)
 
 
 def make_objective(est: Any, width: np.ndarray) -> Any:

@@ -1,12 +1,11 @@
 """How updates are made: the rule with its rate, and the plan of batches, averages and stops."""
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 
 from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._objective import SMOOTH_LOSSES, best_constant, weighted_quantile
+from sklearn_sgdopt._objective import SMOOTH_LOSSES, alike, best_constant, weighted_quantile
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._rows import sampling_stride
 from sklearn_sgdopt._step_size import automatic_epsilon, automatic_rate
@@ -35,12 +34,6 @@ def rated_batch(est: Any, batch_size: int, *, stream: bool) -> int:
     rows would otherwise go on at the rate of many.
     """
     return int(est.batch_size) if stream and est.solver != "gd" else batch_size
-
-
-@cache
-def alike(outputs: int) -> np.ndarray:
-    """Return the balance of outputs that count alike; it is not written to."""
-    return np.ones(outputs)
 
 
 def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:

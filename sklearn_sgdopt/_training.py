@@ -11,7 +11,14 @@ from sklearn_sgdopt._large_batches import Run, pays_in_parts, run_in_parts
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, loss_width, make_objective, robust_spread
 from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._plan import MONITOR_ROWS, alike, batch_rows, make_plan, make_rule, rated_batch
+from sklearn_sgdopt._plan import (
+    MONITOR_ROWS,
+    batch_rows,
+    losses_of_outputs,
+    make_plan,
+    make_rule,
+    rated_batch,
+)
 from sklearn_sgdopt._rows import feature_moments, is_sparse, sampling_stride, with_features
 from sklearn_sgdopt._standardize import Coordinates
 from sklearn_sgdopt._step_size import Curvature
@@ -116,9 +123,8 @@ def calm(state: OptimizerState, rows: Any, objective: Any) -> None:
     of the swing is at rest (O'Donoghue and Candes 2015, "Adaptive restart for accelerated gradient schemes").
     """
     stride = sampling_stride(rows, MONITOR_ROWS)
-    coordinates, slope = state.coordinates.record(), np.empty((state.theta.shape[0], rows.features))
     now, rest = (
-        kernels().mean_loss(rows, coordinates, theta, slope, objective, alike(len(slope)), stride)
+        losses_of_outputs(state, rows, objective, theta, stride=stride).mean()
         for theta in (state.theta, state.average)
     )
     if now > SWING * rest:
@@ -128,9 +134,7 @@ def calm(state: OptimizerState, rows: Any, objective: Any) -> None:
 
 def settle(est: Any, state: OptimizerState, rows: Any, objective: Any) -> None:
     """Bring the averages of a fit to exact zeros where the l1 penalty asks for them."""
-    lipschitz = state.curvature.mean
-    if lipschitz == 0.0:
-        lipschitz = Curvature.of(rows, state.coordinates, intercept=est.fit_intercept).mean
+    lipschitz = state.curvature.mean  # of the automatic rate
     if lipschitz == 0.0:
         return
     k = kernels()

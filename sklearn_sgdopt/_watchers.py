@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._objective import best_constant
+from sklearn_sgdopt._objective import alike, best_constant
 from sklearn_sgdopt._optimizer_state import OptimizerState
 
 PLATEAU_CUT = 5.0  # "adaptive" divides the rate by this
@@ -46,13 +46,12 @@ class Plateau:
 
     def __init__(self, est: Any, state: OptimizerState, rate: np.ndarray, objective: Any) -> None:
         self.est, self.state, self.rate, self.objective = est, state, rate, objective
-        self.alike = np.ones(len(state.theta))
         self.start = rate / state.rate_factor
         self.gain = 0.0 if est.tol is None else est.tol
 
     def __call__(self, done: int, outcome: Outcome) -> bool:
         state = self.state
-        loss = outcome.losses[-1] + kernels().penalty(state.theta, self.objective, self.alike)
+        loss = outcome.losses[-1] + kernels().penalty(state.theta, self.objective, alike(len(state.theta)))
         if loss < state.best_loss * (1.0 - self.gain):
             state.best_loss, state.epochs_since_best = loss, 0
             return False
@@ -94,10 +93,8 @@ class Validation:
 
     def loss(self, theta: np.ndarray) -> float:
         """Mean loss on the held-out rows."""
-        alike = np.ones(len(theta))
-        return float(
-            kernels().mean_loss(self.rows, self.coordinates, theta, self.slope, self.objective, alike, 1)
-        )
+        mean_loss, balance = kernels().mean_loss, alike(len(theta))
+        return float(mean_loss(self.rows, self.coordinates, theta, self.slope, self.objective, balance, 1))
 
     def __call__(self, done: int, outcome: Outcome) -> bool:
         value = self.loss(self.reported)

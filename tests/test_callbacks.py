@@ -93,6 +93,8 @@ def test_callbacks_see_frames_as_they_are_given(method):
     model = GradientDescentRegressor(epochs=3, tol=None, random_state=0).set_callbacks(monitor)
     for _ in range(3):  # without a warning about names
         getattr(model, method)(frame, Y)
+        scores = [row["r2"] for row in monitor.get_logs().data]
+        assert scores[-1] == pytest.approx(model.score(frame, Y))
 
 
 @pytest.mark.parametrize("nest", [
