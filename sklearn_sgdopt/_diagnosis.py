@@ -10,7 +10,15 @@ from sklearn_sgdopt._callbacks import FRAMES_BETWEEN
 from sklearn_sgdopt._full_batch import second_moments
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._plan import batch_rows, spread_of_targets
-from sklearn_sgdopt._rows import as_matrix, feature_moments, is_sparse, make_rows, sampling_stride
+from sklearn_sgdopt._rows import (
+    as_matrix,
+    feature_moments,
+    is_sparse,
+    make_rows,
+    sampled_rows,
+    sampled_weight,
+    sampling_stride,
+)
 from sklearn_sgdopt._step_size import Curvature, automatic_rate, matrix_of_moments
 from sklearn_sgdopt._watchers import Outcome
 
@@ -99,7 +107,7 @@ def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, An
     if est.loss != "squared_error" or est.penalty is not None or features > WIDEST:
         return np.inf, None, 0.0
     stride = sampling_stride(rows, EXAMINED_ROWS)
-    moments = second_moments(_every(rows, stride))
+    moments = second_moments(_sample(rows, stride))
     matrix = matrix_of_moments(moments, state.coordinates, intercept=est.fit_intercept)
     eigenvalues, vectors = np.linalg.eigh(matrix)
     real = eigenvalues > eigenvalues[-1] * len(matrix) * np.finfo(np.float64).eps
@@ -121,13 +129,11 @@ def _what_is_left(est: Any, state: OptimizerState, rows: Any) -> tuple[float, An
     return condition, float(left.max()), rounding
 
 
-def _every(rows: Any, stride: int) -> Any:
-    """Every so many rows, dense."""
-    if is_sparse(rows):
-        X = as_matrix(rows)[::stride].toarray()
-    elif stride == 1:
+def _sample(rows: Any, stride: int) -> Any:
+    """One row in ``stride``, dense."""
+    if stride == 1 and not is_sparse(rows):
         return rows
-    else:
-        X = np.ascontiguousarray(rows.X[::stride])
-    weight = np.ascontiguousarray(rows.weight[::stride])
-    return make_rows(X, np.ascontiguousarray(rows.y[::stride]), weight if weight.any() else None)
+    sample = sampled_rows(len(rows.y), stride)
+    X = as_matrix(rows)[sample].toarray() if is_sparse(rows) else rows.X[sample]
+    weight = sampled_weight(rows, stride)
+    return make_rows(X, rows.y[sample], weight if weight.any() else None)

@@ -40,7 +40,6 @@ SCHEDULES = {"constant": CONSTANT, "invscaling": INVSCALING, "cosine": COSINE, "
 BLOCK_VALUES = 8192  # numbers of X in a block that is read twice: 64 KiB
 LEAST_POWER_ITERATIONS, MOST_POWER_ITERATIONS = 8, 40
 NEAR_ROWS, WIDE = 16, 64  # see `prefetch_ahead`
-CACHED_VALUES = 1 << 19  # numbers of X up to which caches hold them, and asking costs more than it saves
 # Below these, scalars that stand for d products are multiplied out. The average of a sparse epoch is a
 # difference of terms that grow as its scale falls: it would lose their digits.
 LEAST_SCALE, LEAST_PAST = 1e-3, 1e-30
@@ -50,6 +49,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MULTIPLIERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 HALF, LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
+ONE, TWO = np.uint64(1), np.uint64(2)
 EXHAUSTED, CONVERGED, DIVERGED = range(3)  # how a run of epochs ended
 
 
@@ -357,43 +357,61 @@ def _prefetch(context, array, index):
     return types.void(array, types.intp), code
 
 
+@intrinsic
+def _in_a_line(context, array):
+    """Elements in a cache line of 64 bytes: a constant, where each row would divide by ``itemsize``."""
+
+    def code(context, builder, signature, arguments):
+        return context.get_constant(types.intp, 512 // array.dtype.bitwidth)
+
+    return types.intp(array), code
+
+
 @jit
-def prefetch(array, start, size):
-    """Ask for elements ``start`` to ``start + size`` of the flattened array, a 64-byte line at a time."""
+def prefetch_one(array, place):
+    """Ask for one element of the flattened array."""
     if COMPILED:
-        for j in range(0, size, 64 // array.itemsize):
-            _prefetch(array, start + j)
-        if size > 1:
-            _prefetch(array, start + size - 1)
+        _prefetch(array, place)
+
+
+@jit
+def prefetch(array, start, stop):
+    """Ask for elements ``start`` to ``stop`` of the flattened array, a cache line at a time."""
+    if COMPILED and start < stop:
+        for j in range(start, stop, _in_a_line(array)):
+            _prefetch(array, j)
+        _prefetch(array, stop - 1)
 
 
 @jit
 def random_bits(state):
-    """Return 64 random bits, by SplitMix64 (Steele, Lea and Flood 2014)."""
-    state[0] += GOLDEN
-    z = state[0]
-    z = (z ^ (z >> SHIFTS[0])) * MULTIPLIERS[0]
+    """Return 64 random bits of a state that grows by `GOLDEN`, by SplitMix64 (Steele, Lea and Flood 2014)."""
+    z = (state ^ (state >> SHIFTS[0])) * MULTIPLIERS[0]
     z = (z ^ (z >> SHIFTS[1])) * MULTIPLIERS[1]
     return z ^ (z >> SHIFTS[2])
 
 
 @jit
-def swap_below(array, start, i, bits):
-    """Swap element i with one of ``start`` to i, chosen by 32 random bits."""
-    j = start + np.int64((bits * np.uint64(i - start + 1)) >> HALF)
+def swap_below(array, i, bits):
+    """Swap element i with one of 0 to i, chosen by 32 random bits."""
+    j = (bits * (i + ONE)) >> HALF
     array[i], array[j] = array[j], array[i]
 
 
 @jit
-def shuffle(array, start, stop, state):
-    """Shuffle elements ``start`` to ``stop`` uniformly (Fisher and Yates), two swaps for each draw."""
-    i = stop - 1
-    while i > start:
-        bits = random_bits(state)
-        swap_below(array, start, i, bits >> HALF)
-        if i - 1 > start:
-            swap_below(array, start, i - 1, bits & LOW_HALF)
-        i -= 2
+def shuffle(array, state):
+    """Shuffle an array uniformly (Fisher and Yates), two swaps for each draw."""
+    # Unsigned, so that the compiled loop need not ask whether an index counts from the end.
+    i = np.uint64(array.shape[0])
+    seed = state[0]
+    while i > ONE:
+        seed += GOLDEN
+        bits = random_bits(seed)
+        swap_below(array, i - ONE, bits >> HALF)
+        if i > TWO:
+            swap_below(array, i - TWO, bits & LOW_HALF)
+        i -= min(i, TWO)
+    state[0] = seed
 
 
 @jit
@@ -408,17 +426,18 @@ def shuffle_rows(order):
     rows, blocks = order.rows, order.blocks
     for i in range(blocks.shape[0]):
         blocks[i] = i
-    shuffle(blocks, 0, blocks.shape[0], order.random)
+    shuffle(blocks, order.random)
     end = 0
     window_start = 0
     for position in range(blocks.shape[0]):
         first = blocks[position] * order.block_rows
-        for i in range(first, min(first + order.block_rows, rows.shape[0])):
-            rows[end] = i
-            end += 1
+        block = rows[end : end + min(order.block_rows, rows.shape[0] - first)]
+        for i in range(block.shape[0]):
+            block[i] = first + i
+        end += block.shape[0]
         left = rows.shape[0] - end
         if left == 0 or (end - window_start >= order.window_rows and left >= order.window_rows):
-            shuffle(rows, window_start, end, order.random)
+            shuffle(rows[window_start:end], order.random)
             window_start = end
 
 
@@ -434,19 +453,17 @@ def prefetch_ahead(rows, order, position, count):
 
     Their neighbours are asked for soon before or after: memory is read at nearly the speed of rows in order.
     """
-    in_order = order.rows.shape[0] == 0 and rows.features < WIDE
-    if in_order or (rows.X.size < CACHED_VALUES and rows.data.size < CACHED_VALUES):
+    in_order = order.rows.shape[0] == 0
+    if position + NEAR_ROWS + count > rows.y.shape[0] or (in_order and rows.features < WIDE):
         return  # it is near, or the processor itself sees what comes
-    outputs = rows.y.shape[1]
-    for ahead in range(position + NEAR_ROWS, min(position + NEAR_ROWS + count, rows.y.shape[0])):
+    for ahead in range(position + NEAR_ROWS, position + NEAR_ROWS + count):
         i = row_at(order, ahead)
-        prefetch(rows.y, i * outputs, 1)  # the line of the first target: a request takes time as well
+        prefetch_one(rows.y, i * rows.y.shape[1])
         if rows.indptr.shape[0] == 0:
-            prefetch(rows.X, i * rows.features, rows.features)
+            prefetch(rows.X, i * rows.features, (i + 1) * rows.features)
         else:
-            start, size = rows.indptr[i], rows.indptr[i + 1] - rows.indptr[i]
-            prefetch(rows.data, start, size)
-            prefetch(rows.indices, start, size)
+            prefetch(rows.data, rows.indptr[i], rows.indptr[i + 1])
+            prefetch(rows.indices, rows.indptr[i], rows.indptr[i + 1])
 
 
 @jit
@@ -486,29 +503,34 @@ def weighted_loss(rows, objective, i, o, prediction):
 
 
 @jit
-def accumulate_four(rows, coordinates, parameters, objective, order, position):
-    """Add the gradients of four dense rows; return their loss.
+def four_products(rows, coordinates, i_0, i_1, i_2, i_3, slope):
+    """Products of four centred dense rows with ``slope``: independent sums hide the latency of additions."""
+    center = coordinates.center
+    x_0, x_1, x_2, x_3 = rows.X[i_0], rows.X[i_1], rows.X[i_2], rows.X[i_3]
+    z_0 = z_1 = z_2 = z_3 = 0.0
+    for j in range(rows.features):
+        z_0 += (x_0[j] - center[j]) * slope[j]
+        z_1 += (x_1[j] - center[j]) * slope[j]
+        z_2 += (x_2[j] - center[j]) * slope[j]
+        z_3 += (x_3[j] - center[j]) * slope[j]
+    return z_0, z_1, z_2, z_3
 
-    Four independent sums hide the latency of additions, and the gradient is loaded and stored once
-    for four rows.
-    """
+
+@jit
+def accumulate_four(rows, coordinates, parameters, objective, order, position):
+    """Add the gradients of four dense rows; return their loss. The gradient is loaded and stored once."""
     theta, center, features = parameters.theta, coordinates.center, rows.features
     i_0, i_1 = row_at(order, position), row_at(order, position + 1)
     i_2, i_3 = row_at(order, position + 2), row_at(order, position + 3)
     x_0, x_1, x_2, x_3 = rows.X[i_0], rows.X[i_1], rows.X[i_2], rows.X[i_3]
     loss = 0.0
     for o in range(theta.shape[0]):
-        slope, gradient = parameters.slope[o], parameters.gradient[o]
-        z_0 = z_1 = z_2 = z_3 = theta[o, features]
-        for j in range(features):
-            z_0 += (x_0[j] - center[j]) * slope[j]
-            z_1 += (x_1[j] - center[j]) * slope[j]
-            z_2 += (x_2[j] - center[j]) * slope[j]
-            z_3 += (x_3[j] - center[j]) * slope[j]
-        loss_0, g_0 = weighted_loss(rows, objective, i_0, o, z_0)
-        loss_1, g_1 = weighted_loss(rows, objective, i_1, o, z_1)
-        loss_2, g_2 = weighted_loss(rows, objective, i_2, o, z_2)
-        loss_3, g_3 = weighted_loss(rows, objective, i_3, o, z_3)
+        gradient, constant = parameters.gradient[o], theta[o, features]
+        z_0, z_1, z_2, z_3 = four_products(rows, coordinates, i_0, i_1, i_2, i_3, parameters.slope[o])
+        loss_0, g_0 = weighted_loss(rows, objective, i_0, o, z_0 + constant)
+        loss_1, g_1 = weighted_loss(rows, objective, i_1, o, z_1 + constant)
+        loss_2, g_2 = weighted_loss(rows, objective, i_2, o, z_2 + constant)
+        loss_3, g_3 = weighted_loss(rows, objective, i_3, o, z_3 + constant)
         loss += (loss_0 + loss_1) + (loss_2 + loss_3)
         for j in range(features):
             c = center[j]
@@ -555,32 +577,85 @@ def fill_slopes(theta, coordinates, slope):
 
 
 @jit
+def sampled_row(r, stride, total):
+    """Return a row of the r-th ``stride`` of ``total``, at a place that looks random but is always the same.
+
+    Hours, days and months recur at fixed steps.
+    """
+    if stride == 1:
+        return r
+    bits = random_bits(np.uint64(r) * GOLDEN) >> HALF
+    return min(r * stride + np.int64((bits * np.uint64(stride)) >> HALF), total - 1)
+
+
+@jit
+def fill_sample(stride, total, sample):
+    """Fill in the sampled rows."""
+    for r in range(sample.shape[0]):
+        sample[r] = sampled_row(r, stride, total)
+
+
+@jit
+def sampled_mass(rows, stride):
+    """Weight of one row in ``stride``."""
+    total = rows.y.shape[0]
+    count = -(-total // stride)
+    if rows.weight.shape[0] == 0:
+        return float(count)
+    mass = 0.0
+    for r in range(count):
+        mass += rows.weight[sampled_row(r, stride, total)]
+    return mass
+
+
+@jit
+def sampled_loss(rows, coordinates, theta, slope, objective, balance, i):
+    """Loss of row i at ``theta``, whose slopes are given, times its weight."""
+    loss = 0.0
+    for o in range(theta.shape[0]):
+        prediction = row_product(rows, coordinates, i, slope, o) + theta[o, rows.features]
+        loss += balance[o] * weighted_loss(rows, objective, i, o, prediction)[0]
+    return loss
+
+
+@jit
 def mean_loss(rows, coordinates, theta, slope, objective, balance, stride):
-    """Weighted mean loss of every ``stride``-th row at ``theta``; ``slope`` is work space.
+    """Weighted mean loss of one row in ``stride`` at ``theta``; ``slope`` is work space.
 
     The loss of each output counts ``balance`` times.
     """
-    outputs, width = theta.shape
-    weighted = rows.weight.shape[0] > 0
+    outputs, features, total = theta.shape[0], rows.features, rows.y.shape[0]
+    count = -(-total // stride)
     fill_slopes(theta, coordinates, slope)
     loss = 0.0
-    mass = 0.0
-    for i in range(0, rows.y.shape[0], stride):
-        s = rows.weight[i] if weighted else 1.0
-        mass += s
-        for o in range(outputs):
-            prediction = row_product(rows, coordinates, i, slope, o) + theta[o, width - 1]
-            loss += balance[o] * weighted_loss(rows, objective, i, o, prediction)[0]
+    r = 0
+    if rows.indptr.shape[0] == 0:
+        while r + 4 <= count:
+            i_0, i_1 = sampled_row(r, stride, total), sampled_row(r + 1, stride, total)
+            i_2, i_3 = sampled_row(r + 2, stride, total), sampled_row(r + 3, stride, total)
+            for o in range(outputs):
+                z_0, z_1, z_2, z_3 = four_products(rows, coordinates, i_0, i_1, i_2, i_3, slope[o])
+                b, constant = balance[o], theta[o, features]
+                loss += b * weighted_loss(rows, objective, i_0, o, z_0 + constant)[0]
+                loss += b * weighted_loss(rows, objective, i_1, o, z_1 + constant)[0]
+                loss += b * weighted_loss(rows, objective, i_2, o, z_2 + constant)[0]
+                loss += b * weighted_loss(rows, objective, i_3, o, z_3 + constant)[0]
+            r += 4
+    while r < count:
+        i = sampled_row(r, stride, total)
+        loss += sampled_loss(rows, coordinates, theta, slope, objective, balance, i)
+        r += 1
+    mass = sampled_mass(rows, stride)
     return loss / (mass * outputs) if mass > 0.0 else 0.0
 
 
 @jit
 def residuals(rows, coordinates, theta, stride, slope, values):
-    """Fill in ``prediction - target`` of every ``stride``-th row; ``slope`` is work space."""
+    """Fill in ``prediction - target`` of one row in ``stride``; ``slope`` is work space."""
     outputs, width = theta.shape
     fill_slopes(theta, coordinates, slope)
     for r in range(values.shape[0]):
-        i = r * stride
+        i = sampled_row(r, stride, rows.y.shape[0])
         for o in range(outputs):
             values[r, o] = row_product(rows, coordinates, i, slope, o) + theta[o, width - 1] - rows.y[i, o]
 
@@ -1005,8 +1080,8 @@ def train(
 ):
     """Run up to ``losses.size`` epochs. Returns how many were run, the update count, the outcome.
 
-    ``tol`` watches the parameters that are reported: with averaging their loss on every
-    ``plan.monitor_stride``-th row, the same rows each time, so that the noise of the iterates
+    ``tol`` watches the parameters that are reported: with averaging their loss on one
+    row in ``plan.monitor_stride``, the same rows each time, so that the noise of the iterates
     cannot hide a slow gain; without averaging the loss of the epoch. An epoch that diverges is
     undone: ``stack`` (the memory of ``parameters``) goes back to what it was when it began.
     """
@@ -1255,14 +1330,16 @@ def examine_rows(rows, coordinates, intercept, start, stop, stride, columns, sam
     """Look at rows ``start`` to ``stop``; returns what their curvature is made of.
 
     The largest ``weight / mean weight * x^2`` of each column about its centre is kept in ``columns``, and
-    that of a whole row, ``weight / mean weight * (squared norm + intercept)``, returned. Every
-    ``stride``-th row goes into ``sample`` (rows, d + 1) in the coordinates, times the root of its weight,
+    that of a whole row, ``weight / mean weight * (squared norm + intercept)``, returned. One row in
+    ``stride`` goes into ``sample`` (rows, d + 1) in the coordinates, times the root of its weight,
     whose sum is returned too. No rows there: no sample. The third result counts the values other than 0.
+    Rows up to ``start`` are whole strides.
     """
     weighted = rows.weight.shape[0] > 0
     center, inverse = coordinates.center, coordinates.inverse_scale
     largest = mass = 0.0
     taken = filled = 0
+    chosen = sampled_row(start // stride, stride, rows.y.shape[0])
     for i in range(start, stop):
         s = rows.weight[i] / rows.mean_weight if weighted else 1.0
         size = intercept
@@ -1280,10 +1357,11 @@ def examine_rows(rows, coordinates, intercept, start, stop, stride, columns, sam
                 size += z * z * inverse[j] * inverse[j]
                 filled += z != 0.0
         largest = max(largest, s * size)
-        if taken < sample.shape[0] and i == start + taken * stride:
+        if taken < sample.shape[0] and i == chosen:
             mass += s
             put_row(rows, coordinates, i, np.sqrt(s), intercept, sample[taken])
             taken += 1
+            chosen = sampled_row(start // stride + taken, stride, rows.y.shape[0])
     return largest, mass, filled
 
 
@@ -1329,7 +1407,7 @@ def put_row(rows, coordinates, i, factor, intercept, target):
 
 @jit
 def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):
-    """Largest eigenvalue of the second-moment matrix of every ``stride``-th row, by power iteration.
+    """Largest eigenvalue of the second-moment matrix of one row in ``stride``, by power iteration.
 
     With ``intercept`` 1 a column of ones is counted in. ``slope`` (1, d) and ``image`` (1, d + 1) are
     work space. Power iteration comes from below: what it has after its last step is enlarged by a fifth.
@@ -1337,6 +1415,7 @@ def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):
     features = rows.features
     inverse = coordinates.inverse_scale
     weighted = rows.weight.shape[0] > 0
+    mass = sampled_mass(rows, stride)
     eigenvalue = 0.0
     for j in range(features + 1):
         # A fixed start without symmetry, so that no pattern of the data is orthogonal to it.
@@ -1353,10 +1432,9 @@ def largest_eigenvalue(rows, coordinates, intercept, stride, slope, image):
             image[0, j] = 0.0
         constant = intercept * image[0, features] / norm
         image[0, features] = 0.0
-        mass = 0.0
-        for i in range(0, rows.y.shape[0], stride):
+        for r in range(-(-rows.y.shape[0] // stride)):
+            i = sampled_row(r, stride, rows.y.shape[0])
             s = rows.weight[i] if weighted else 1.0
-            mass += s
             z = s * (row_product(rows, coordinates, i, slope, 0) + constant)
             add_row(rows, coordinates, i, z, image, 0)
             image[0, features] += intercept * z

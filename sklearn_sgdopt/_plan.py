@@ -7,7 +7,7 @@ import numpy as np
 from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, alike, best_constant, weighted_quantile
 from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._rows import sampling_stride
+from sklearn_sgdopt._rows import sampled_weight, sampling_stride
 from sklearn_sgdopt._step_size import automatic_epsilon, automatic_rate
 
 GROWTH = 1e2  # a mean loss this many times that of the constant predictor, or of the start, diverges
@@ -48,7 +48,7 @@ def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
 def losses_of_outputs(
     state: OptimizerState, rows: Any, objective: Any, theta: np.ndarray, *, stride: int
 ) -> np.ndarray:
-    """Return the mean loss of each output on every so many rows."""
+    """Return the mean loss of each output on one row in ``stride``."""
     outputs = len(theta)
     coordinates, slope = state.coordinates.record(), np.empty((outputs, rows.features))
     each = [alike(1)] if outputs == 1 else outputs * np.eye(outputs)
@@ -72,7 +72,7 @@ def unit_of_rates(est: Any, state: OptimizerState, rows: Any, objective: Any) ->
         values = np.empty((-(-len(rows.y) // stride), len(state.theta)))
         slope = np.empty((len(state.theta), rows.features))
         kernels().residuals(rows, state.coordinates.record(), state.theta, stride, slope, values)
-        size = 1.4826 * weighted_quantile(np.abs(values), rows.weight[::stride], 0.5)
+        size = 1.4826 * weighted_quantile(np.abs(values), sampled_weight(rows, stride), 0.5)
     return np.asarray(np.maximum(spread, 0.5 * size))
 
 

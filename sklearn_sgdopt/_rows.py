@@ -1,6 +1,5 @@
 """Rows in the form that the compiled loops take, and their first moments."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -54,16 +53,27 @@ def is_sparse(rows: Any) -> bool:
     return bool(rows.indptr.size)
 
 
-def sampling_stride(rows: Any, most: int) -> int:
-    """Return the step at which at least ``most`` rows are a fair sample: 1 where their weights are not.
+def sampled_rows(total: int, stride: int) -> Any:
+    """Return an index of the rows that the compiled loops take for a sample of one in ``stride``."""
+    if stride == 1:
+        return slice(None)
+    sample = np.empty(-(-total // stride), np.int64)
+    kernels().fill_sample(stride, total, sample)
+    return sample
 
-    No multiple of 2, 3, 5 or 7: hours, days and months recur at such steps.
-    """
+
+def sampled_weight(rows: Any, stride: int) -> np.ndarray:
+    """Return the weights of the sampled rows, empty for "all ones"."""
+    weight: np.ndarray = rows.weight
+    return weight[sampled_rows(len(weight), stride)] if weight.size else weight
+
+
+def sampling_stride(rows: Any, most: int) -> int:
+    """Return the stride whose sample has ``most`` rows at least: 1 where their weights are not fair."""
     stride = max(1, len(rows.y) // most)
-    while math.gcd(stride, 210) > 1:
-        stride -= 1
-    if stride > 1 and rows.weight.size and not 0.5 < rows.weight[::stride].mean() / rows.mean_weight < 2.0:
-        return 1
+    if stride > 1 and rows.weight.size:
+        fair = 0.5 < sampled_weight(rows, stride).mean() / rows.mean_weight < 2.0
+        return stride if fair else 1
     return stride
 
 

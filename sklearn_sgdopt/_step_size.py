@@ -134,7 +134,7 @@ def matrix_of_moments(moments: Any, coordinates: Any, *, intercept: bool) -> np.
 def examine(
     rows: Any, coordinates: Any, columns: np.ndarray, stride: int, *, intercept: bool
 ) -> tuple[float, float, np.ndarray | None]:
-    """Return the largest square of a row, the values a row has, and second moments of every so many rows.
+    """Return the largest square of a row, the values a row has, and second moments of one row in ``stride``.
 
     All in the coordinates. Where there are fewer rows than features it is their Gram matrix, which has the
     same eigenvalues; None where a matrix would be too wide. ``columns`` (d,) takes the largest squares of

@@ -6,6 +6,7 @@ import os
 os.environ["SCIPY_ARRAY_API"] = "1"
 
 import hypothesis
+import numpy as np
 import pytest
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in {"", "0"}
@@ -31,3 +32,10 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.get_closest_marker("compiled"):
                 item.add_marker(pytest.mark.skip(reason="too slow with NUMBA_DISABLE_JIT=1"))
+
+
+@pytest.fixture(autouse=True)
+def integers_that_wrap_around():
+    """Let random numbers overflow in silence, as compiled ones do."""
+    with np.errstate(**({"over": "ignore"} if INTERPRETED else {})):
+        yield

@@ -15,6 +15,7 @@ from sklearn_sgdopt._full_batch import moments_pay
 from sklearn_sgdopt._objective import SMOOTH_LOSSES
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._path import record_path
+from sklearn_sgdopt._rows import sampled_rows
 from sklearn_sgdopt._standardize import Coordinates, RunningMoments
 
 RULES = {
@@ -289,6 +290,16 @@ def test_moments_of_columns_far_from_zero(rows, features, weighted):
     )
 
 
+@pytest.mark.parametrize(("total", "stride"), [(10, 1), (10, 3), (1000, 7), (24 * 400, 2), (24 * 400, 24)])
+def test_a_sample_takes_a_row_of_each_stride_and_keeps_no_step(total, stride):
+    sample = np.arange(total)[sampled_rows(total, stride)]
+    assert np.array_equal(sample // stride, np.arange(-(-total // stride)))
+    assert np.array_equal(sample, np.arange(total)[sampled_rows(total, stride)])
+    if total >= 24 * 400:
+        hours = np.bincount(sample % 24, minlength=24) / len(sample)
+        assert np.all(np.abs(hours - 1 / 24) < 0.02)  # none of them is missed
+
+
 @pytest.fixture
 def orders(monkeypatch):
     """Return a list that takes the orders in which rows are visited, one a fit."""
@@ -332,15 +343,15 @@ def test_rows_are_asked_for_once_and_before_they_are_read(form, orders, monkeypa
     X[::5] = 0.0
     asked, read, point_loss = {}, [], _kernels.point_loss
 
-    def prefetch(array, start, size):
-        assert 0 <= start <= start + size <= array.size
+    def prefetch(array, start, stop):
+        assert 0 <= start <= stop <= array.size
         spans = asked.setdefault((array.shape, array.dtype), [])
-        spans.extend((index, len(read)) for index in range(start, start + size))
+        spans.extend((index, len(read)) for index in range(start, stop))
 
     monkeypatch.setattr(_kernels, "prefetch", prefetch)
+    monkeypatch.setattr(_kernels, "prefetch_one", lambda array, place: prefetch(array, place, place + 1))
     monkeypatch.setattr(_kernels, "point_loss", lambda *values: read.append(1) or point_loss(*values))
     monkeypatch.setattr(_kernels, "NEAR_ROWS", ahead)
-    monkeypatch.setattr(_kernels, "CACHED_VALUES", 0)
     model = GradientDescentRegressor("sgd", batch_size=1, epochs=1, tol=None, random_state=0)
     model.fit(FORMS[form](X), X[:, 0])
 

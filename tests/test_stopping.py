@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_sgdopt import GradientDescentRegressor, _diagnosis, _plan
+from sklearn_sgdopt._rows import sampled_rows
 
 RULES = {
     "gd": {"solver": "gd", "learning_rate": 0.1},
@@ -81,14 +82,15 @@ def test_tol_stops_where_the_objective_is_flat(
     rule, form, penalty, fit_intercept, average, weighted, monkeypatch
 ):
     monkeypatch.setattr(_plan, "MAX_EARLIEST_STOP", 25)
-    monkeypatch.setattr(_plan, "MONITOR_ROWS", 4)  # one row in eleven is watched
+    monkeypatch.setattr(_plan, "MONITOR_ROWS", 11)  # one row in four is watched
     X, y, weight = tiny(rows=44)
     y[:, 1] *= 3.0  # outputs count alike, whatever their units
     terms, strengths = PENALTIES[penalty]
     options = {"fit_intercept": fit_intercept, "average": average, "tol": 1e-3, "n_iter_no_change": 3}
     model = make(rule, **terms, **options, epochs=1000)
     weight = weight if weighted else None
-    few = X[::11], y[::11], None if weight is None else weight[::11]
+    few = sampled_rows(44, 4)
+    few = X[few], y[few], None if weight is None else weight[few]
     # The best constant of all rows; training starts at zero.
     constant = np.average(y, axis=0, weights=weight) * fit_intercept
     floors = losses_of_outputs(model.loss, *few, np.zeros((2, 3)), constant)
@@ -264,13 +266,14 @@ def test_twins_are_named_with_what_they_cost(
         mean = np.average(X, axis=0, weights=weight)
         scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
         center = mean if form == "dense" else center
-    root = np.sqrt(np.ones(440) if weight is None else weight)[::stride]
-    Z = np.column_stack([(X - center) / scale, np.ones(440)])[::stride] * root[:, None]
+    sample = sampled_rows(440, stride)
+    root = np.sqrt(np.ones(440) if weight is None else weight)[sample]
+    Z = np.column_stack([(X - center) / scale, np.ones(440)])[sample] * root[:, None]
     assert ("after standardisation" in message) == standardize
     named = float(re.search(r"condition number is (\S+?)(?: after|,)", message)[1])
     assert named == pytest.approx(np.linalg.cond(Z) ** 2, rel=0.1)  # in two digits
-    least = np.linalg.lstsq(Z, y[::stride] * root, rcond=None)[1][0]
-    left = 1.0 - least / np.sum(((y - model.predict(X))[::stride] * root) ** 2)
+    least = np.linalg.lstsq(Z, y[sample] * root, rcond=None)[1][0]
+    left = 1.0 - least / np.sum(((y - model.predict(X))[sample] * root) ** 2)
     assert f"could still fall by {100 * left:.0f} %" in message
 
 
