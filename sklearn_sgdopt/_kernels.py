@@ -169,12 +169,15 @@ class Order(NamedTuple):
 class Lazy(NamedTuple):
     """Work space of `sparse_sgd_epoch`: ``pull`` (batch size,), ``pairs`` (d, 2), ``squares`` (d,).
 
-    Empty elsewhere.
+    With an l1 penalty also ``reached`` (d,), the update up to which a feature has been shrunk, and
+    ``history`` (updates + 1, 4) of them, see `shrunk`. Empty elsewhere.
     """
 
     pull: np.ndarray
     pairs: np.ndarray
     squares: np.ndarray
+    reached: np.ndarray
+    history: np.ndarray
 
 
 class Plan(NamedTuple):
@@ -764,14 +767,107 @@ def averaged_step(rows, i, length, back, pairs, squares, scaled):
 
 
 @jit
-def fold(slope, pairs, averaging, scale, new, past):
-    """Make S the slopes ``scale * S`` and U their average ``new * S + past * U`` themselves."""
-    for j in range(slope.shape[0]):
+def shrunk(S, U, width, history, then, now):
+    """Make good the proximal steps of updates ``then`` to ``now`` that a feature missed: its S and average.
+
+    Steps add up while nothing else moves S: it is ``S - sign(S) width (total[k] - total[then])`` after update
+    k, and 0 from where that would change its sign. ``history`` (k, 4) holds ``total``, the shrinkage of all
+    updates in units of S, and the factors of averages: what an S does that only shrinks adds up to ``past``
+    times the average before, ``new`` times the S where ``total`` was 0, less ``sign(S) width drift``.
+    """
+    total, past, new, drift = 0, 1, 2, 3
+    size, sign = abs(S), 1.0 if S > 0.0 else -1.0
+    start = history[then, total]
+    last, over = now, now + 1
+    if width * (history[now, total] - start) >= size:
+        last, over = then, now if size > 0.0 else then + 1
+        tries = 0
+        while over - last > 1:
+            middle = (last + over) // 2
+            if tries < 4:  # the total grows at a nearly constant pace
+                gone, left = history[last, total], history[over, total] - history[last, total]
+                part = (size / width - (gone - start)) / left
+                middle = max(last + 1, min(over - 1, last + int(part * (over - last))))
+            if width * (history[middle, total] - start) < size:
+                last = middle
+            else:
+                over = middle
+            tries += 1
+    kept = history[last, past] / history[then, past]
+    average = kept * (history[then, new] * S + history[then, past] * U)
+    average += (S + sign * width * start) * (history[last, new] - kept * history[then, new])
+    average -= sign * width * (history[last, drift] - kept * history[then, drift])
+    if last < now:
+        return 0.0, average * (history[now, past] / history[last, past])
+    return S - sign * width * (history[now, total] - start), average
+
+
+@jit
+def shrink_row(rows, i, inverse, slope, averaging, lazy, now):
+    """Make good what the features of row i have missed."""
+    history = lazy.history
+    for q in range(rows.indptr[i], rows.indptr[i + 1]):
+        j = rows.indices[q]
+        then = lazy.reached[j]
+        if then == now:
+            continue
+        lazy.reached[j] = now
         if averaging:
-            pairs[j, 1] = new * pairs[j, 0] + past * pairs[j, 1]
-            pairs[j, 0] *= scale
+            S, average = shrunk(lazy.pairs[j, 0], lazy.pairs[j, 1], inverse[j], history, then, now)
+            lazy.pairs[j, 0], lazy.pairs[j, 1] = S, (average - history[now, 2] * S) / history[now, 1]
         else:
+            slope[j] = soft_threshold(slope[j], inverse[j] * (history[now, 0] - history[then, 0]))
+
+
+@jit
+def begin_history(history):
+    """Start the lazy products of updates anew: nothing shrunk, the average that of no updates."""
+    history[0, 0], history[0, 1], history[0, 2], history[0, 3] = 0.0, 1.0, 0.0, 0.0
+
+
+@jit
+def fold(slope, lazy, inverse, averaging, scale, new, past, now):
+    """Make S the slopes ``scale * S`` and U their average ``new * S + past * U`` themselves, all shrunk."""
+    pairs, history = lazy.pairs, lazy.history
+    shrinking = history.shape[0] > 0
+    for j in range(slope.shape[0]):
+        then = lazy.reached[j] if shrinking else now
+        if averaging:
+            S, average = pairs[j, 0], new * pairs[j, 0] + past * pairs[j, 1]
+            if then < now:
+                S, average = shrunk(pairs[j, 0], pairs[j, 1], inverse[j], history, then, now)
+            pairs[j, 0], pairs[j, 1] = scale * S, average
+        else:
+            if then < now:
+                slope[j] = soft_threshold(slope[j], inverse[j] * (history[now, 0] - history[then, 0]))
             slope[j] *= scale
+        if shrinking:
+            lazy.reached[j] = 0
+    if shrinking:
+        begin_history(history)
+
+
+@jit
+def pull_of_batch(rows, coordinates, parameters, objective, plan, order, lazy, o, start, stop, scale, now):
+    """Fill in the derivative of the loss for each row of a batch; returns the loss and their sum."""
+    slope, intercept = parameters.slope, parameters.theta[o, rows.features]
+    if lazy.history.shape[0] > 0:
+        for position in range(start, stop):
+            i = row_at(order, position)
+            shrink_row(rows, i, coordinates.inverse_scale, slope[o], plan.averaging, lazy, now)
+    loss = push = 0.0
+    for position in range(start, stop):
+        prefetch_ahead(rows, order, position, 1)
+        i = row_at(order, position)
+        if plan.averaging:
+            product = pair_product(rows, i, lazy.pairs)
+        else:
+            product = row_product(rows, coordinates, i, slope, o)
+        value, g = weighted_loss(rows, objective, i, o, scale * product + intercept)
+        loss += value
+        lazy.pull[position - start] = g
+        push += g
+    return loss, push
 
 
 @jit
@@ -782,12 +878,14 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
     their average as ``new * S + past * U`` (Bottou 2012, "Stochastic gradient descent tricks",
     section 5): a change of S that the past average must not feel is taken back from U. With averaging S
     stands beside U in ``lazy.pairs``, as they change together, else in ``slope``. ``lazy.squares`` holds the
-    squared inverse scale, ``lazy.pull`` the derivative of the loss for each row of a batch. Outputs are
-    trained in turn.
+    squared inverse scale, ``lazy.pull`` the derivative of the loss for each row of a batch. The proximal
+    steps of an l1 penalty are made good when a feature is next met (Duchi and Singer 2009, "Efficient online
+    and batch learning using forward backward splitting"), see `shrunk`. Outputs are trained in turn.
     """
-    inverse, pull, pairs, squares = coordinates.inverse_scale, lazy.pull, lazy.pairs, lazy.squares
+    inverse, pairs, squares, history = coordinates.inverse_scale, lazy.pairs, lazy.squares, lazy.history
     total, features = rows.y.shape[0], rows.features
     mean_scale = 1.0 / (rows.mean_weight * total * parameters.theta.shape[0])
+    shrinking = history.shape[0] > 0
     scaled = False
     for j in range(features):
         squares[j] = inverse[j] * inverse[j]
@@ -800,56 +898,58 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             for j in range(features):
                 pairs[j, 0], pairs[j, 1] = slope[j], average[j] * inverse[j]
         scale, new, past = 1.0, 0.0, 1.0
+        now = 0
+        if shrinking:
+            lazy.reached[:] = 0
+            begin_history(history)
         t = begin
         start = 0
         while start < total:
             stop = min(start + plan.batch_size, total)
-            push = 0.0
-            for position in range(start, stop):
-                prefetch_ahead(rows, order, position, 1)
-                i = row_at(order, position)
-                if plan.averaging:
-                    product = pair_product(rows, i, pairs)
-                else:
-                    product = row_product(rows, coordinates, i, parameters.slope, o)
-                z = scale * product + theta[features]
-                value, g = weighted_loss(rows, objective, i, o, z)
-                loss += value
-                pull[position - start] = g
-                push += g
+            value, push = pull_of_batch(
+                rows, coordinates, parameters, objective, plan, order, lazy, o, start, stop, scale, now
+            )
+            loss += value
             if not loss * mean_scale <= plan.loss_limit:
                 return loss * mean_scale, t
             t += 1
-            share = share_of_batch(plan, stop - start)
-            rate = rule.rate[o] * decay(rule, t) * share
+            rate = rule.rate[o] * decay(rule, t) * share_of_batch(plan, stop - start)
             scale *= 1.0 - rate * objective.l2
             if abs(scale) < LEAST_SCALE:
-                fold(slope, pairs, plan.averaging, scale, new, past)
-                scale, new, past = 1.0, 0.0, 1.0
+                fold(slope, lazy, inverse, plan.averaging, scale, new, past, now)
+                scale, new, past, now = 1.0, 0.0, 1.0, 0
             step = rate / ((stop - start) * rows.mean_weight)
             for position in range(start, stop):
-                i, length = row_at(order, position), step * pull[position - start] / scale
+                i, length = row_at(order, position), step * lazy.pull[position - start] / scale
                 if plan.averaging:
                     averaged_step(rows, i, length, new / past, pairs, squares, scaled)
                 else:
                     sparse_step(rows, i, length, slope, squares, scaled)
             if plan.fit_intercept:
                 theta[features] -= step * push
+            forget = 0.0
             if plan.averaging:
                 forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
                 new = (1.0 - forget) * new + forget * scale
                 past *= 1.0 - forget
                 average[features] += forget * (theta[features] - average[features])
-                if past < LEAST_PAST:
-                    fold(slope, pairs, True, 1.0, new, past)
-                    new, past = 0.0, 1.0
+            if shrinking:
+                all_shrinkage = history[now, 0] + rate * objective.l1 / abs(scale)
+                drift = (1.0 - forget) * history[now, 3] + forget * scale * all_shrinkage
+                now += 1
+                history[now, 0], history[now, 1], history[now, 2], history[now, 3] = (
+                    all_shrinkage, past, new, drift
+                )  # fmt: skip
+            if past < LEAST_PAST or (shrinking and now + 1 == history.shape[0]) or t < trace.shape[0]:
+                fold(slope, lazy, inverse, plan.averaging, scale, new, past, now)
+                scale, new, past, now = 1.0, 0.0, 1.0, 0
             if t < trace.shape[0]:
                 for j in range(features):
                     S = pairs[j, 0] if plan.averaging else slope[j]
-                    trace[t, o, j] = scale * S / inverse[j] if inverse[j] > 0.0 else 0.0
+                    trace[t, o, j] = S / inverse[j] if inverse[j] > 0.0 else 0.0
                 trace[t, o, features] = theta[features]
             start = stop
-        fold(slope, pairs, plan.averaging, scale, new, past)
+        fold(slope, lazy, inverse, plan.averaging, scale, new, past, now)
         for j in range(features):
             width = 1.0 / inverse[j] if inverse[j] > 0.0 else 0.0
             if plan.averaging:

@@ -26,6 +26,7 @@ from sklearn_sgdopt._validation import check_range, check_spread
 from sklearn_sgdopt._watchers import Observer, Outcome, Plateau, Printer, Validation
 
 SETTLING = 5  # steps on all rows that bring averages under an l1 penalty to exact zeros
+LEAST_SHRUNK = 1024  # updates whose shrinkage by an l1 penalty is kept, for features that are not met
 SWING = 2.0  # times the loss of its average from which momentum in a stream starts again
 # A shuffle moves blocks of neighbouring rows and mixes the rows of 128 blocks.
 NARROW, NARROW_BLOCK, BLOCK, WINDOW_BLOCKS = 32, 16, 8, 128
@@ -105,9 +106,19 @@ def rows_as_they_are() -> Any:
     return make_order(0, 1, np.zeros(1, np.uint64))
 
 
-def make_lazy(batch_size: int, features: int) -> Any:
-    """Return room for what the epochs on CSR rows keep as lazy products."""
-    return kernels().Lazy(np.empty(batch_size), np.empty((features, 2)), np.empty(features))
+def make_lazy(batch_size: int, features: int, *, shrunk_updates: int = 0) -> Any:
+    """Return room for what the epochs on CSR rows keep as lazy products.
+
+    With an l1 penalty it holds that many updates; then all features are brought up to date.
+    """
+    shrinking = shrunk_updates > 0
+    return kernels().Lazy(
+        pull=np.empty(batch_size),
+        pairs=np.empty((features, 2)),
+        squares=np.empty(features),
+        reached=np.empty(features * shrinking, np.int64),
+        history=np.empty(((shrunk_updates + 1) * shrinking, 4)),
+    )
 
 
 @cache
@@ -176,8 +187,12 @@ def make_run(
         return run_on_moments
     order = make_order(total, features, state.random) if plan.shuffle else rows_as_they_are()
     # Where only the coordinates of a batch change, the others are kept as lazy products.
-    is_lazy = is_sparse(rows) and rule.code == k.SGD and objective.l1 == 0.0
-    lazy = make_lazy(plan.batch_size, features) if is_lazy else nothing_lazy()
+    is_lazy = is_sparse(rows) and rule.code == k.SGD
+    lazy = nothing_lazy()
+    if is_lazy:
+        # Bringing all features up to date once in so many updates costs each update no more than one of them.
+        updates = min(-(-total // plan.batch_size), max(features, LEAST_SHRUNK))
+        lazy = make_lazy(plan.batch_size, features, shrunk_updates=updates if objective.l1 > 0.0 else 0)
 
     if pays_in_parts(rows, plan.batch_size, state.theta.shape) and not is_lazy:
         return run_in_parts(

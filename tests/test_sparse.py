@@ -103,6 +103,24 @@ def test_many_updates_under_a_strong_penalty(rule, penalty):
     assert_same_model(fit(sparse.csr_array(X), y, rule, **options), fit(X, y, rule, **options), 1e-8)
 
 
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("average", [False, True], ids=["iterate", "average"])
+@pytest.mark.parametrize("penalty", ["l1", "elasticnet"])
+def test_rare_features_are_shrunk_as_if_each_update_met_them(penalty, average, standardize):
+    """Many shrink to zero between two rows that have them; all are brought up to date after 1100 updates."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1300, 1100)) * (rng.random((1300, 1100)) < 2e-3)
+    y = X @ rng.normal(size=1100) + 0.1 * rng.normal(size=1300)
+    options = PENALTIES[penalty] | {"average": average, "standardize": standardize, "epochs": 2}
+    # Without an intercept dense rows are not centred either.
+    options |= {"alpha": 1e-3, "batch_size": 1, "fit_intercept": False, "learning_rate": 0.1}
+    if standardize:
+        options |= {"alpha": 0.02, "learning_rate": 2e-4}
+    dense = fit(X, y, "sgd", **options)
+    assert_same_model(fit(sparse.csr_array(X), y, "sgd", **options), dense)
+    assert average or 50 < np.count_nonzero(dense.coef_) < 1050
+
+
 @pytest.mark.parametrize("rule", ["sgd", "momentum", "adam"])
 def test_streams(rule):
     X, y, weight = make_rows(seed=3, outputs=2)
