@@ -268,6 +268,20 @@ def decay(rule, t):
 
 
 @jit
+def fill_epsilon(inverse, columns, shared, share, size, least, epsilon):
+    """Fill in Adam's epsilon (k, d + 1), the square of ``size`` (k,) times curvature; at ``least`` (k,).
+
+    That of a feature is ``share`` of its largest in a row (2 for the intercept), and at least ``shared``.
+    """
+    outputs, width = epsilon.shape
+    for o in range(outputs):
+        for j in range(width):
+            column = columns[j] if j < width - 1 else 2.0
+            root = size[o] * max(shared, inverse[j] * inverse[j] * column * share)
+            epsilon[o, j] = max(least[o], root * root)
+
+
+@jit
 def soft_threshold(value, width):
     """Proximal map of ``width * |value|``."""
     if value > width:

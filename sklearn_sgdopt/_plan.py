@@ -45,15 +45,21 @@ def spread_of_targets(est: Any, state: OptimizerState) -> np.ndarray:
     return spread if est.standardize and est.fit_intercept else np.hypot(spread, state.targets.mean)
 
 
+def loss_of(
+    state: OptimizerState, rows: Any, objective: Any, theta: np.ndarray, balance: np.ndarray, *, stride: int
+) -> float:
+    """Return the mean loss on one row in ``stride``; each output counts ``balance`` times."""
+    coordinates, slope = state.coordinates.record(), np.empty((len(theta), rows.features))
+    return float(kernels().mean_loss(rows, coordinates, theta, slope, objective, balance, stride))
+
+
 def losses_of_outputs(
     state: OptimizerState, rows: Any, objective: Any, theta: np.ndarray, *, stride: int
 ) -> np.ndarray:
     """Return the mean loss of each output on one row in ``stride``."""
     outputs = len(theta)
-    coordinates, slope = state.coordinates.record(), np.empty((outputs, rows.features))
     each = [alike(1)] if outputs == 1 else outputs * np.eye(outputs)
-    mean_loss = kernels().mean_loss
-    return np.array([mean_loss(rows, coordinates, theta, slope, objective, one, stride) for one in each])
+    return np.array([loss_of(state, rows, objective, theta, one, stride=stride) for one in each])
 
 
 def unit_of_rates(est: Any, state: OptimizerState, rows: Any, objective: Any) -> np.ndarray:
@@ -90,29 +96,20 @@ def make_rule(
     k = kernels()
     total = len(rows.y)
     spread = unit_of_rates(est, state, rows, objective)
-    epsilon = np.float64(est.epsilon)
     if est.learning_rate == "auto":
         exact = batch_size == total and not stream
         whole = rated_batch(est, batch_size, stream=stream)
         rated = batch_size if est.solver == "adam" else whole
-        rate = automatic_rate(
-            est,
-            state.curvature,
-            batch_size=rated,
-            exact=exact,
-            spread=spread,
-        )
-        if est.solver == "adam":
-            inverse = state.coordinates.inverse_scale
-            least = automatic_epsilon(
-                est, state.curvature, inverse, rate, batch_size=whole, exact=exact, spread=spread
-            )
-            # Gradients of a loss with kinks carry no unit of y.
-            unit = spread * spread if est.loss in SMOOTH_LOSSES else np.zeros_like(spread)
-            unit[unit == 0.0] = 1.0
-            epsilon = np.maximum(epsilon * unit[:, None], least)
+        rate = automatic_rate(est, state.curvature, batch_size=rated, exact=exact, spread=spread)
     else:
         rate = np.full(spread.shape, float(est.learning_rate))
+    if est.learning_rate == "auto" and est.solver == "adam":
+        inverse = state.coordinates.inverse_scale
+        epsilon = automatic_epsilon(
+            est, state.curvature, inverse, rate, batch_size=whole, exact=exact, spread=spread
+        )
+    else:
+        epsilon = np.full(state.theta.shape, float(est.epsilon))
     code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
     return k.Rule(
         code=code,
@@ -120,7 +117,7 @@ def make_rule(
         momentum=float(est.momentum),
         beta_1=float(est.beta_1),
         beta_2=float(est.beta_2),
-        epsilon=epsilon if epsilon.shape else np.full(state.theta.shape, epsilon),
+        epsilon=epsilon,
         schedule=k.SCHEDULES[est.schedule],
         power=float(est.power_t),
         began=float(state.t),

@@ -251,15 +251,24 @@ def automatic_epsilon(
     Adam enlarges the steps of a parameter whose gradients are small, to ``rate / sqrt(epsilon)`` at the
     most. That is kept within what plain descent with this inertia can bear, ``(1 + beta_1) / (1 - beta_1)
     / L``, so that rounding noise cannot grow where gradients vanish, and for each feature within
-    ``m / (2 max_i x_ij^2)``, so that a value that stands in one row of many is not overshot.
+    ``m / (2 max_i x_ij^2)``, so that a value that stands in one row of many is not overshot. It is no less
+    than ``epsilon`` in the units that gradients have here, those of y.
     """
     inertia = (1.0 + est.beta_1) / (1.0 - est.beta_1)
-    steepest = inverse_scale * (0.0 if exact else inverse_scale / batch_size)
-    steepest[:-1] *= curvature.columns
-    steepest[-1] *= 2.0
-    np.maximum(steepest, max(curvature.mean, curvature.latest) / inertia, out=steepest)
-    size = rate
-    if est.loss not in SMOOTH_LOSSES:
+    if est.loss in SMOOTH_LOSSES:
+        size, least = rate, est.epsilon * np.where(spread > 0.0, spread * spread, 1.0)
+    else:  # gradients of a loss with kinks carry no unit of y
         size = rate / np.where(spread > 0.0, 2.0 * NONSMOOTH_RESIDUAL * spread, 1.0)
-    least = size[:, None] * steepest
-    return least * least
+        least = np.full_like(spread, est.epsilon)
+    epsilon = np.empty((len(rate), len(inverse_scale)))
+    shared = max(curvature.mean, curvature.latest) / inertia
+    kernels().fill_epsilon(
+        inverse_scale,
+        curvature.columns,
+        shared,
+        0.0 if exact else 1.0 / batch_size,
+        size,
+        least,
+        epsilon,
+    )
+    return epsilon

@@ -9,12 +9,12 @@ import numpy as np
 from sklearn_sgdopt._full_batch import moments_pay, second_moments
 from sklearn_sgdopt._large_batches import Run, pays_in_parts, run_in_parts
 from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._objective import SMOOTH_LOSSES, loss_width, make_objective, robust_spread
+from sklearn_sgdopt._objective import SMOOTH_LOSSES, alike, loss_width, make_objective, robust_spread
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._plan import (
     MONITOR_ROWS,
     batch_rows,
-    losses_of_outputs,
+    loss_of,
     make_plan,
     make_rule,
     rated_batch,
@@ -135,7 +135,7 @@ def calm(state: OptimizerState, rows: Any, objective: Any) -> None:
     """
     stride = sampling_stride(rows, MONITOR_ROWS)
     now, rest = (
-        losses_of_outputs(state, rows, objective, theta, stride=stride).mean()
+        loss_of(state, rows, objective, theta, alike(len(theta)), stride=stride)
         for theta in (state.theta, state.average)
     )
     if now > SWING * rest:

@@ -126,7 +126,9 @@ def test_adam_s_rate_and_epsilon_are_the_formulas(batch_size, loss, exact, spars
     noise = np.append(COLUMNS, 2.0) * inverse**2 / batch_size
     steepest = np.maximum(L / (1.8 / 0.2), noise * (not exact))
     unit = np.ones(3) if smooth else np.where(SPREAD > 0, SPREAD, 1.0)
-    np.testing.assert_allclose(epsilon, ((rate / unit)[:, None] * steepest) ** 2, rtol=1e-13)
+    least = 1e-8 * (np.where(SPREAD > 0, SPREAD, 1.0)[:, None] ** 2 if smooth else 1.0)
+    expected = np.maximum(((rate / unit)[:, None] * steepest) ** 2, least)
+    np.testing.assert_allclose(epsilon, expected, rtol=1e-13)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "epsilon_insensitive"])
