@@ -534,6 +534,21 @@ def four_products(rows, coordinates, i_0, i_1, i_2, i_3, slope):
 
 
 @jit
+def four_losses(rows, objective, o, i_0, i_1, i_2, i_3, z_0, z_1, z_2, z_3):
+    """Sum of the losses of four rows with their predictions, and the four derivatives, times the weights."""
+    if objective.loss == SQUARED and rows.weight.shape[0] == 0:  # without a question asked for each row
+        r_0, r_1 = z_0 - rows.y[i_0, o], z_1 - rows.y[i_1, o]
+        r_2, r_3 = z_2 - rows.y[i_2, o], z_3 - rows.y[i_3, o]
+        loss = (r_0 * r_0 + r_1 * r_1) + (r_2 * r_2 + r_3 * r_3)
+        return loss, 2.0 * r_0, 2.0 * r_1, 2.0 * r_2, 2.0 * r_3
+    loss_0, g_0 = weighted_loss(rows, objective, i_0, o, z_0)
+    loss_1, g_1 = weighted_loss(rows, objective, i_1, o, z_1)
+    loss_2, g_2 = weighted_loss(rows, objective, i_2, o, z_2)
+    loss_3, g_3 = weighted_loss(rows, objective, i_3, o, z_3)
+    return (loss_0 + loss_1) + (loss_2 + loss_3), g_0, g_1, g_2, g_3
+
+
+@jit
 def accumulate_four(rows, coordinates, parameters, objective, order, position):
     """Add the gradients of four dense rows; return their loss. The gradient is loaded and stored once."""
     theta, center, features = parameters.theta, coordinates.center, rows.features
@@ -542,13 +557,12 @@ def accumulate_four(rows, coordinates, parameters, objective, order, position):
     x_0, x_1, x_2, x_3 = rows.X[i_0], rows.X[i_1], rows.X[i_2], rows.X[i_3]
     loss = 0.0
     for o in range(theta.shape[0]):
-        gradient, constant = parameters.gradient[o], theta[o, features]
+        gradient, b = parameters.gradient[o], theta[o, features]
         z_0, z_1, z_2, z_3 = four_products(rows, coordinates, i_0, i_1, i_2, i_3, parameters.slope[o])
-        loss_0, g_0 = weighted_loss(rows, objective, i_0, o, z_0 + constant)
-        loss_1, g_1 = weighted_loss(rows, objective, i_1, o, z_1 + constant)
-        loss_2, g_2 = weighted_loss(rows, objective, i_2, o, z_2 + constant)
-        loss_3, g_3 = weighted_loss(rows, objective, i_3, o, z_3 + constant)
-        loss += (loss_0 + loss_1) + (loss_2 + loss_3)
+        value, g_0, g_1, g_2, g_3 = four_losses(
+            rows, objective, o, i_0, i_1, i_2, i_3, z_0 + b, z_1 + b, z_2 + b, z_3 + b
+        )
+        loss += value
         for j in range(features):
             c = center[j]
             first, second = g_0 * (x_0[j] - c) + g_1 * (x_1[j] - c), g_2 * (x_2[j] - c) + g_3 * (x_3[j] - c)
@@ -652,11 +666,11 @@ def mean_loss(rows, coordinates, theta, slope, objective, balance, stride):
             i_2, i_3 = sampled_row(r + 2, stride, total), sampled_row(r + 3, stride, total)
             for o in range(outputs):
                 z_0, z_1, z_2, z_3 = four_products(rows, coordinates, i_0, i_1, i_2, i_3, slope[o])
-                b, constant = balance[o], theta[o, features]
-                loss += b * weighted_loss(rows, objective, i_0, o, z_0 + constant)[0]
-                loss += b * weighted_loss(rows, objective, i_1, o, z_1 + constant)[0]
-                loss += b * weighted_loss(rows, objective, i_2, o, z_2 + constant)[0]
-                loss += b * weighted_loss(rows, objective, i_3, o, z_3 + constant)[0]
+                b = theta[o, features]
+                value, _, _, _, _ = four_losses(
+                    rows, objective, o, i_0, i_1, i_2, i_3, z_0 + b, z_1 + b, z_2 + b, z_3 + b
+                )
+                loss += balance[o] * value
             r += 4
     while r < count:
         i = sampled_row(r, stride, total)
