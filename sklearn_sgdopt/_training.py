@@ -91,9 +91,10 @@ def observe(
 def make_order(rows: int, features: int, random: np.ndarray) -> Any:
     """Return room for a random order of the rows, with blocks and windows fit for their width."""
     block_rows = NARROW_BLOCK if features <= NARROW else BLOCK
+    index = np.uint32 if rows <= np.iinfo(np.uint32).max else np.uint64  # half the memory to go through
     return kernels().Order(
-        rows=np.empty(rows, np.int64),
-        blocks=np.empty(-(-rows // block_rows), np.int64),
+        rows=np.empty(rows, index),
+        blocks=np.empty(-(-rows // block_rows), index),
         random=random,
         block_rows=block_rows,
         window_rows=block_rows * WINDOW_BLOCKS,
