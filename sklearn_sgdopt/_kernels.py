@@ -1140,10 +1140,10 @@ def record(theta, trace, t):
 
 @jit
 def is_watched(watch, done, plan):
-    """Whether ``tol`` looks at the epoch that makes ``done``: each at first, then every twentieth part."""
+    """Whether ``tol`` looks at the epoch that makes ``done``: each at first, then every tenth part."""
     if plan.tolerance < 0.0 or done < watch[2]:
         return False
-    watch[2] = done + 1 + done // 20
+    watch[2] = done + 1 + done // 10
     return True
 
 

@@ -64,7 +64,7 @@ def flat_from(values, gain, patience, earliest):
     for done, value in enumerate(values, 1):
         if done < look:
             continue
-        look = done + 1 + done // 20
+        look = done + 1 + done // 10
         if value < best - gain:
             best, at = value, done
         if done >= earliest and done - at >= max(patience, done // 4) and value <= 2.0 * best + gain:
