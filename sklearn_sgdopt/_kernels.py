@@ -51,6 +51,7 @@ SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
 HALF, LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
 ONE, TWO = np.uint64(1), np.uint64(2)
 EXHAUSTED, CONVERGED, DIVERGED = range(3)  # how a run of epochs ended
+TOTAL, PAST, NEW, DRIFT = range(4)  # columns of the history of updates, see `shrunk`
 
 
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # else nothing can prefetch
@@ -156,7 +157,8 @@ class Moments(NamedTuple):
 class Order(NamedTuple):
     """The order in which rows are visited, see `shuffle_rows`; empty arrays for the order they have.
 
-    ``random`` is the state of the random numbers, which goes on from epoch to epoch.
+    ``rows`` and ``blocks`` are of 32 bits where that is enough for all rows. ``random`` is the state of the
+    random numbers, which goes on from epoch to epoch.
     """
 
     rows: np.ndarray
@@ -169,14 +171,15 @@ class Order(NamedTuple):
 class Lazy(NamedTuple):
     """Work space of `sparse_sgd_epoch`: ``pull`` (batch size,), ``pairs`` (d, 2), ``squares`` (d,).
 
-    With an l1 penalty also ``reached`` (d,), the update up to which a feature has been shrunk, and
-    ``history`` (updates + 1, 4) of them, see `shrunk`. Empty elsewhere.
+    With an l1 penalty also ``reached`` (d,), the update up to which a feature has been shrunk, ``idle`` (d,),
+    whether it and its average were 0 then, and ``history`` (updates + 1, 4), see `shrunk`. Empty elsewhere.
     """
 
     pull: np.ndarray
     pairs: np.ndarray
     squares: np.ndarray
     reached: np.ndarray
+    idle: np.ndarray
     history: np.ndarray
 
 
@@ -469,10 +472,11 @@ def prefetch_ahead(rows, order, position, count):
     """Ask for the rows that come `NEAR_ROWS` after those at ``position`` to ``position + count``.
 
     Their neighbours are asked for soon before or after: memory is read at nearly the speed of rows in order.
+    Nobody asks for the very last ``count - 1``, nor for narrow rows in order: the processor sees what comes.
     """
     in_order = order.rows.shape[0] == 0
     if position + NEAR_ROWS + count > rows.y.shape[0] or (in_order and rows.features < WIDE):
-        return  # it is near, or the processor itself sees what comes
+        return
     for ahead in range(position + NEAR_ROWS, position + NEAR_ROWS + count):
         i = row_at(order, ahead)
         prefetch_one(rows.y, i * rows.y.shape[1])
@@ -611,7 +615,7 @@ def fill_slopes(theta, coordinates, slope):
 def sampled_row(r, stride, total):
     """Return a row of the r-th ``stride`` of ``total``, at a place that looks random but is always the same.
 
-    Hours, days and months recur at fixed steps.
+    Hours, days and months recur at fixed steps. The last stride may be short.
     """
     if stride == 1:
         return r
@@ -795,39 +799,55 @@ def averaged_step(rows, i, length, back, pairs, squares, scaled):
 
 
 @jit
-def shrunk(S, U, width, history, then, now):
+def last_above_zero(size, width, history, then, now):
+    """Return the last of updates ``then`` to ``now`` after which an S of that size has not shrunk to zero.
+
+    The first guesses follow the total, which grows at a nearly constant pace; then the range is halved.
+    """
+    start = history[then, TOTAL]
+    if size == 0.0:
+        return then
+    if width * (history[now, TOTAL] - start) < size:
+        return now
+    last, over = then, now
+    tries = 0
+    while over - last > 1:
+        middle = (last + over) // 2
+        if tries < 4:
+            gone, pace = history[last, TOTAL] - start, history[over, TOTAL] - history[last, TOTAL]
+            guess = last + int((size / width - gone) / pace * (over - last))
+            middle = max(last + 1, min(over - 1, guess))
+        if width * (history[middle, TOTAL] - start) < size:
+            last = middle
+        else:
+            over = middle
+        tries += 1
+    return last
+
+
+@jit
+def shrunk(S, U, width, idle, history, then, now):
     """Make good the proximal steps of updates ``then`` to ``now`` that a feature missed: its S and average.
 
-    Steps add up while nothing else moves S: it is ``S - sign(S) width (total[k] - total[then])`` after update
-    k, and 0 from where that would change its sign. ``history`` (k, 4) holds ``total``, the shrinkage of all
-    updates in units of S, and the factors of averages: what an S does that only shrinks adds up to ``past``
-    times the average before, ``new`` times the S where ``total`` was 0, less ``sign(S) width drift``.
+    Steps add up while nothing else moves S: it is ``S - sign(S) width (TOTAL[k] - TOTAL[then])`` after update
+    k, and 0 from where that would change its sign. Row k of ``history`` holds ``TOTAL``, the shrinkage of all
+    updates in units of S, and the factors of averages: what an S does that only shrinks adds up to ``PAST``
+    times the average before, ``NEW`` times the S where ``TOTAL`` was 0, less ``sign(S) width DRIFT``.
+    ``idle`` says that both were 0 before update ``then + 1`` moved S. If its proximal step takes all of that
+    back they are 0 still, while U, which the move has changed as well, holds rounding.
     """
-    total, past, new, drift = 0, 1, 2, 3
-    size, sign = abs(S), 1.0 if S > 0.0 else -1.0
-    start = history[then, total]
-    last, over = now, now + 1
-    if width * (history[now, total] - start) >= size:
-        last, over = then, now if size > 0.0 else then + 1
-        tries = 0
-        while over - last > 1:
-            middle = (last + over) // 2
-            if tries < 4:  # the total grows at a nearly constant pace
-                gone, left = history[last, total], history[over, total] - history[last, total]
-                part = (size / width - (gone - start)) / left
-                middle = max(last + 1, min(over - 1, last + int(part * (over - last))))
-            if width * (history[middle, total] - start) < size:
-                last = middle
-            else:
-                over = middle
-            tries += 1
-    kept = history[last, past] / history[then, past]
-    average = kept * (history[then, new] * S + history[then, past] * U)
-    average += (S + sign * width * start) * (history[last, new] - kept * history[then, new])
-    average -= sign * width * (history[last, drift] - kept * history[then, drift])
-    if last < now:
-        return 0.0, average * (history[now, past] / history[last, past])
-    return S - sign * width * (history[now, total] - start), average
+    sign = 1.0 if S > 0.0 else -1.0
+    last = last_above_zero(abs(S), width, history, then, now)
+    if idle and last == then:
+        return 0.0, 0.0
+    start, new = history[then, TOTAL], history[then, NEW]
+    kept = history[last, PAST] / history[then, PAST]
+    average = kept * (new * S + history[then, PAST] * U)
+    average += (S + sign * width * start) * (history[last, NEW] - kept * new)
+    average -= sign * width * (history[last, DRIFT] - kept * history[then, DRIFT])
+    if last == now:
+        return S - sign * width * (history[now, TOTAL] - start), average
+    return 0.0, average * (history[now, PAST] / history[last, PAST])
 
 
 @jit
@@ -841,16 +861,20 @@ def shrink_row(rows, i, inverse, slope, averaging, lazy, now):
             continue
         lazy.reached[j] = now
         if averaging:
-            S, average = shrunk(lazy.pairs[j, 0], lazy.pairs[j, 1], inverse[j], history, then, now)
-            lazy.pairs[j, 0], lazy.pairs[j, 1] = S, (average - history[now, 2] * S) / history[now, 1]
+            S, U = lazy.pairs[j, 0], lazy.pairs[j, 1]
+            S, average = shrunk(S, U, inverse[j], lazy.idle[j], history, then, now)
+            lazy.idle[j] = S == 0.0 and average == 0.0
+            lazy.pairs[j, 0], lazy.pairs[j, 1] = S, (average - history[now, NEW] * S) / history[now, PAST]
         else:
-            slope[j] = soft_threshold(slope[j], inverse[j] * (history[now, 0] - history[then, 0]))
+            slope[j] = soft_threshold(slope[j], inverse[j] * (history[now, TOTAL] - history[then, TOTAL]))
 
 
 @jit
-def begin_history(history):
-    """Start the lazy products of updates anew: nothing shrunk, the average that of no updates."""
-    history[0, 0], history[0, 1], history[0, 2], history[0, 3] = 0.0, 1.0, 0.0, 0.0
+def remember(history, now, shrinkage, forget, scale, past, new):
+    """Enter the update after ``now``: its shrinkage of S and the factors of the averages."""
+    total = history[now, TOTAL] + shrinkage
+    history[now + 1, TOTAL], history[now + 1, PAST], history[now + 1, NEW] = total, past, new
+    history[now + 1, DRIFT] = (1.0 - forget) * history[now, DRIFT] + forget * scale * total
 
 
 @jit
@@ -863,30 +887,75 @@ def fold(slope, lazy, inverse, averaging, scale, new, past, now):
         if averaging:
             S, average = pairs[j, 0], new * pairs[j, 0] + past * pairs[j, 1]
             if then < now:
-                S, average = shrunk(pairs[j, 0], pairs[j, 1], inverse[j], history, then, now)
+                S, average = shrunk(pairs[j, 0], pairs[j, 1], inverse[j], lazy.idle[j], history, then, now)
             pairs[j, 0], pairs[j, 1] = scale * S, average
         else:
             if then < now:
-                slope[j] = soft_threshold(slope[j], inverse[j] * (history[now, 0] - history[then, 0]))
+                slope[j] = soft_threshold(slope[j], inverse[j] * (history[now, TOTAL] - history[then, TOTAL]))
             slope[j] *= scale
-        if shrinking:
+    begin_history(lazy, averaging)
+
+
+@jit
+def begin_history(lazy, averaging):
+    """Start anew: nothing shrunk yet, averages are those of no updates."""
+    if lazy.history.shape[0] > 0:
+        for j in range(lazy.reached.shape[0]):
             lazy.reached[j] = 0
-    if shrinking:
-        begin_history(history)
+            lazy.idle[j] = averaging and lazy.pairs[j, 0] == 0.0 and lazy.pairs[j, 1] == 0.0
+        lazy.history[0, TOTAL], lazy.history[0, PAST] = 0.0, 1.0
+        lazy.history[0, NEW], lazy.history[0, DRIFT] = 0.0, 0.0
+
+
+@jit
+def begin_output(parameters, coordinates, averaging, lazy, o):
+    """Take slopes and their averages into the work space of an epoch on CSR rows."""
+    if averaging:
+        for j in range(parameters.slope.shape[1]):
+            lazy.pairs[j, 0] = parameters.slope[o, j]
+            lazy.pairs[j, 1] = parameters.average[o, j] * coordinates.inverse_scale[j]
+    begin_history(lazy, averaging)
+
+
+@jit
+def finish_output(parameters, coordinates, averaging, lazy, o):
+    """Fill in coefficients and averages in the coordinates from what `fold` has left."""
+    theta, average, slope = parameters.theta[o], parameters.average[o], parameters.slope[o]
+    inverse = coordinates.inverse_scale
+    for j in range(slope.shape[0]):
+        width = 1.0 / inverse[j] if inverse[j] > 0.0 else 0.0
+        if averaging:
+            slope[j] = lazy.pairs[j, 0]
+            average[j] = lazy.pairs[j, 1] * width
+        theta[j] = slope[j] * width
+        slope[j] = theta[j] * inverse[j]  # to the last bit what a next call would begin with
+
+
+@jit
+def record_output(slope, inverse, averaging, lazy, scale, now, intercept, kept):
+    """Keep the coefficients and the intercept of one output in ``kept`` (d + 1,)."""
+    history = lazy.history
+    for j in range(slope.shape[0]):
+        S = lazy.pairs[j, 0] if averaging else slope[j]
+        if history.shape[0] > 0:
+            S = soft_threshold(S, inverse[j] * (history[now, TOTAL] - history[lazy.reached[j], TOTAL]))
+        kept[j] = scale * S / inverse[j] if inverse[j] > 0.0 else 0.0
+    kept[slope.shape[0]] = intercept
 
 
 @jit
 def pull_of_batch(rows, coordinates, parameters, objective, plan, order, lazy, o, start, stop, scale, now):
-    """Fill in the derivative of the loss for each row of a batch; returns the loss and their sum."""
+    """Find the derivative of the loss for each row of a batch; return the loss, and their sum.
+
+    With an l1 penalty the features of the rows are brought up to date first.
+    """
     slope, intercept = parameters.slope, parameters.theta[o, rows.features]
-    if lazy.history.shape[0] > 0:
-        for position in range(start, stop):
-            i = row_at(order, position)
-            shrink_row(rows, i, coordinates.inverse_scale, slope[o], plan.averaging, lazy, now)
     loss = push = 0.0
     for position in range(start, stop):
         prefetch_ahead(rows, order, position, 1)
         i = row_at(order, position)
+        if lazy.history.shape[0] > 0:
+            shrink_row(rows, i, coordinates.inverse_scale, slope[o], plan.averaging, lazy, now)
         if plan.averaging:
             product = pair_product(rows, i, lazy.pairs)
         else:
@@ -922,17 +991,10 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
     begin = t
     for o in range(parameters.theta.shape[0]):
         theta, average, slope = parameters.theta[o], parameters.average[o], parameters.slope[o]
-        if plan.averaging:
-            for j in range(features):
-                pairs[j, 0], pairs[j, 1] = slope[j], average[j] * inverse[j]
-        scale, new, past = 1.0, 0.0, 1.0
-        now = 0
-        if shrinking:
-            lazy.reached[:] = 0
-            begin_history(history)
+        begin_output(parameters, coordinates, plan.averaging, lazy, o)
+        scale, new, past, now = 1.0, 0.0, 1.0, 0
         t = begin
-        start = 0
-        while start < total:
+        for start in range(0, total, plan.batch_size):
             stop = min(start + plan.batch_size, total)
             value, push = pull_of_batch(
                 rows, coordinates, parameters, objective, plan, order, lazy, o, start, stop, scale, now
@@ -943,7 +1005,8 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
             t += 1
             rate = rule.rate[o] * decay(rule, t) * share_of_batch(plan, stop - start)
             scale *= 1.0 - rate * objective.l2
-            if abs(scale) < LEAST_SCALE:
+            # A rate beyond 2 / l2 lets it grow.
+            if not LEAST_SCALE <= abs(scale) <= 1.0 / LEAST_SCALE:
                 fold(slope, lazy, inverse, plan.averaging, scale, new, past, now)
                 scale, new, past, now = 1.0, 0.0, 1.0, 0
             step = rate / ((stop - start) * rows.mean_weight)
@@ -962,29 +1025,15 @@ def sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order
                 past *= 1.0 - forget
                 average[features] += forget * (theta[features] - average[features])
             if shrinking:
-                all_shrinkage = history[now, 0] + rate * objective.l1 / abs(scale)
-                drift = (1.0 - forget) * history[now, 3] + forget * scale * all_shrinkage
+                remember(history, now, rate * objective.l1 / abs(scale), forget, scale, past, new)
                 now += 1
-                history[now, 0], history[now, 1], history[now, 2], history[now, 3] = (
-                    all_shrinkage, past, new, drift
-                )  # fmt: skip
-            if past < LEAST_PAST or (shrinking and now + 1 == history.shape[0]) or t < trace.shape[0]:
+            if past < LEAST_PAST or now + 1 == history.shape[0]:
                 fold(slope, lazy, inverse, plan.averaging, scale, new, past, now)
                 scale, new, past, now = 1.0, 0.0, 1.0, 0
             if t < trace.shape[0]:
-                for j in range(features):
-                    S = pairs[j, 0] if plan.averaging else slope[j]
-                    trace[t, o, j] = S / inverse[j] if inverse[j] > 0.0 else 0.0
-                trace[t, o, features] = theta[features]
-            start = stop
+                record_output(slope, inverse, plan.averaging, lazy, scale, now, theta[features], trace[t, o])
         fold(slope, lazy, inverse, plan.averaging, scale, new, past, now)
-        for j in range(features):
-            width = 1.0 / inverse[j] if inverse[j] > 0.0 else 0.0
-            if plan.averaging:
-                slope[j] = pairs[j, 0]
-                average[j] = pairs[j, 1] * width
-            theta[j] = slope[j] * width
-            slope[j] = theta[j] * inverse[j]  # to the last bit what a next call would begin with
+        finish_output(parameters, coordinates, plan.averaging, lazy, o)
     return loss * mean_scale, t
 
 

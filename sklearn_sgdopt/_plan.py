@@ -96,20 +96,19 @@ def make_rule(
     k = kernels()
     total = len(rows.y)
     spread = unit_of_rates(est, state, rows, objective)
-    if est.learning_rate == "auto":
+    epsilon = np.full(state.theta.shape, float(est.epsilon))
+    if est.learning_rate != "auto":
+        rate = np.full(spread.shape, float(est.learning_rate))
+    else:
         exact = batch_size == total and not stream
         whole = rated_batch(est, batch_size, stream=stream)
         rated = batch_size if est.solver == "adam" else whole
         rate = automatic_rate(est, state.curvature, batch_size=rated, exact=exact, spread=spread)
-    else:
-        rate = np.full(spread.shape, float(est.learning_rate))
-    if est.learning_rate == "auto" and est.solver == "adam":
-        inverse = state.coordinates.inverse_scale
-        epsilon = automatic_epsilon(
-            est, state.curvature, inverse, rate, batch_size=whole, exact=exact, spread=spread
-        )
-    else:
-        epsilon = np.full(state.theta.shape, float(est.epsilon))
+        if est.solver == "adam":
+            inverse = state.coordinates.inverse_scale
+            epsilon = automatic_epsilon(
+                est, state.curvature, inverse, rate, batch_size=whole, exact=exact, spread=spread
+            )
     code = k.NESTEROV if est.nesterov and est.solver == "momentum" else k.RULES[est.solver]
     return k.Rule(
         code=code,

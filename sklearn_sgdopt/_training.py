@@ -26,10 +26,11 @@ from sklearn_sgdopt._validation import check_range, check_spread
 from sklearn_sgdopt._watchers import Observer, Outcome, Plateau, Printer, Validation
 
 SETTLING = 5  # steps on all rows that bring averages under an l1 penalty to exact zeros
-LEAST_SHRUNK = 1024  # updates whose shrinkage by an l1 penalty is kept, for features that are not met
+LEAST_SHRUNK = 1024  # at least so many updates pass before all features of CSR rows are shrunk by l1
 SWING = 2.0  # times the loss of its average from which momentum in a stream starts again
 # A shuffle moves blocks of neighbouring rows and mixes the rows of 128 blocks.
 NARROW, NARROW_BLOCK, BLOCK, WINDOW_BLOCKS = 32, 16, 8, 128
+MOST_UINT32 = 2**32 - 1
 
 
 def moments_for(est: Any, rows: Any, *, epochs: int, stream: bool) -> Any:
@@ -91,7 +92,7 @@ def observe(
 def make_order(rows: int, features: int, random: np.ndarray) -> Any:
     """Return room for a random order of the rows, with blocks and windows fit for their width."""
     block_rows = NARROW_BLOCK if features <= NARROW else BLOCK
-    index = np.uint32 if rows <= np.iinfo(np.uint32).max else np.uint64  # half the memory to go through
+    index = np.uint32 if rows <= MOST_UINT32 else np.int64  # half the memory to go through
     return kernels().Order(
         rows=np.empty(rows, index),
         blocks=np.empty(-(-rows // block_rows), index),
@@ -118,6 +119,7 @@ def make_lazy(batch_size: int, features: int, *, shrunk_updates: int = 0) -> Any
         pairs=np.empty((features, 2)),
         squares=np.empty(features),
         reached=np.empty(features * shrinking, np.int64),
+        idle=np.empty(features * shrinking, np.bool_),
         history=np.empty(((shrunk_updates + 1) * shrinking, 4)),
     )
 

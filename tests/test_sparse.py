@@ -14,7 +14,7 @@ from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sgdopt import GradientDescentRegressor
+from sklearn_sgdopt import GradientDescentRegressor, _training
 
 RULES = {
     "gd": {"solver": "gd", "learning_rate": 0.05},
@@ -119,6 +119,47 @@ def test_rare_features_are_shrunk_as_if_each_update_met_them(penalty, average, s
     dense = fit(X, y, "sgd", **options)
     assert_same_model(fit(sparse.csr_array(X), y, "sgd", **options), dense)
     assert average or 50 < np.count_nonzero(dense.coef_) < 1050
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss": "quantile"},
+        {"loss": "epsilon_insensitive"},
+        {"loss": "squared_error", "early_stopping": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("alpha", [0.03, 0.3, 3.0])
+def test_averages_of_what_an_l1_penalty_holds_at_zero_are_zero(options, alpha):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 80)) * (rng.random((400, 80)) < 0.05)
+    y = 3.0 * X[:, :5].sum(axis=1) + 0.1 * rng.normal(size=400)
+    options = options | {"penalty": "l1", "alpha": alpha, "learning_rate": "auto", "batch_size": 32}
+    dense = fit(X, y, "sgd", **options)
+    assert_same_model(fit(sparse.csr_array(X), y, "sgd", **options), dense, 1e-9)
+    assert alpha == 0.03 or np.any(dense.coef_ == 0.0)
+
+
+@pytest.mark.parametrize("batch_size", [1, 32])
+@pytest.mark.parametrize("average", [False, True], ids=["iterate", "average"])
+def test_a_rate_at_which_the_l2_penalty_overshoots(average, batch_size):
+    """What the l1 penalty holds at zero stays there, though each update multiplies coefficients by -1.5."""
+    X, y, _ = make_rows(rows=400)
+    options = {"penalty": "elasticnet", "alpha": 50.0, "l1_ratio": 0.5, "learning_rate": 0.1}
+    options |= {"average": average, "batch_size": batch_size}
+    dense = fit(X, y, "sgd", **options)
+    assert_same_model(fit(sparse.csr_array(X), y, "sgd", **options), dense)
+    assert np.all(dense.coef_ == 0.0)
+
+
+@pytest.mark.parametrize("rule", ["sgd", "adam"])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_orders_of_more_rows_than_32_bits_can_number(rule, form, monkeypatch):
+    X, y, _ = make_rows()
+    expected = fit(form(X), y, rule)
+    monkeypatch.setattr(_training, "MOST_UINT32", 10)
+    assert_same_model(fit(form(X), y, rule), expected, 1e-15)
 
 
 @pytest.mark.parametrize("rule", ["sgd", "momentum", "adam"])
