@@ -1421,17 +1421,20 @@ def column_moments(X, weight, work):
     for start in range(0, total, step):
         stop = min(start + step, total)
         block_mass = 0.0
+        origin = start  # a row that counts: what only others have is then exactly zero, or constant
+        while weighted and origin < stop - 1 and weight[origin] == 0.0:
+            origin += 1
         for j in range(features):
             block_mean[j] = block_variance[j] = 0.0
         for i in range(start, stop):
             s = weight[i] if weighted else 1.0
             block_mass += s
             for j in range(features):
-                block_mean[j] += s * (X[i, j] - X[start, j])
+                block_mean[j] += s * (X[i, j] - X[origin, j])
         if block_mass == 0.0:
             continue
         for j in range(features):
-            block_mean[j] = X[start, j] + block_mean[j] / block_mass
+            block_mean[j] = X[origin, j] + block_mean[j] / block_mass
         for i in range(start, stop):
             s = weight[i] if weighted else 1.0
             for j in range(features):

@@ -232,6 +232,20 @@ def test_samples_are_fair_where_every_other_row_has_no_weight(options, form):
     np.testing.assert_allclose(model.coef_, expected, atol=0.03)
 
 
+@pytest.mark.parametrize("fit_intercept", [False, True])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_column_that_only_rows_without_weight_have_counts_for_nothing(solver, fit_intercept):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3)) + 3.0
+    y = X @ [1.0, 2.0, 0.0] + rng.normal(size=60)
+    weight = np.tile([0.0, 1.0, 1.0], 20)
+    X[:, 2] *= weight == 0.0
+    model = GradientDescentRegressor(solver, fit_intercept=fit_intercept, random_state=0)
+    model.fit(X, y, sample_weight=weight)
+    assert model.coef_[2] == 0.0
+    assert_close(model.coef_[:2], [1.0, 2.0], 0.3)
+
+
 @pytest.mark.parametrize("unit", [1e-25, 1e-10, 1e10, 1e15])
 def test_sparse_float32_rows_of_any_unit(unit):
     rng = np.random.default_rng(0)
