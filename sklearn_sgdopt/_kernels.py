@@ -271,17 +271,19 @@ def decay(rule, t):
 
 
 @jit
-def fill_epsilon(inverse, columns, shared, share, size, least, epsilon):
-    """Fill in Adam's epsilon (k, d + 1), the square of ``size`` (k,) times curvature; at ``least`` (k,).
+def fill_epsilon(inverse, columns, shared, share, size, least, unit, epsilon):
+    """Fill in Adam's epsilon (k, d + 1), the square of ``size`` (k,) times curvature.
 
     That of a feature is ``share`` of its largest in a row (2 for the intercept), and at least ``shared``.
+    Epsilon is no less than ``least`` in squares of ``unit`` (k,), where that is not 0.
     """
     outputs, width = epsilon.shape
     for o in range(outputs):
+        floor = least * unit[o] * unit[o] if unit[o] > 0.0 else least
         for j in range(width):
             column = columns[j] if j < width - 1 else 2.0
             root = size[o] * max(shared, inverse[j] * inverse[j] * column * share)
-            epsilon[o, j] = max(least[o], root * root)
+            epsilon[o, j] = max(floor, root * root)
 
 
 @jit

@@ -226,10 +226,12 @@ def automatic_rate(
 
 def adam_rate(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -> float:
     """Adam's automatic rate in standard deviations of y, see `automatic_rate`."""
-    features = np.count_nonzero(curvature.columns)
     moved = math.sqrt(0.5 * curvature.active * sum(curvature.of_batches(batch_size, exact=exact)))
     # What the coming batches of sparse rows lack moves on unchecked, by 1 / (1 - beta_1) such steps.
-    most = ADAM_MOVE if curvature.active > SPARSE * features else 1.0 - est.beta_1
+    columns, most = curvature.columns, ADAM_MOVE
+    # The first half spares most the counting.
+    if curvature.active <= SPARSE * len(columns) and curvature.active <= SPARSE * np.count_nonzero(columns):
+        most = 1.0 - est.beta_1
     rate = ADAM_MOST if exact else min(ADAM_RATE * math.sqrt(batch_size), ADAM_MOST)
     if est.loss not in SMOOTH_LOSSES:
         rate *= NONSMOOTH_ADAM
@@ -255,11 +257,10 @@ def automatic_epsilon(
     than ``epsilon`` in the units that gradients have here, those of y.
     """
     inertia = (1.0 + est.beta_1) / (1.0 - est.beta_1)
-    if est.loss in SMOOTH_LOSSES:
-        size, least = rate, est.epsilon * np.where(spread > 0.0, spread * spread, 1.0)
-    else:  # gradients of a loss with kinks carry no unit of y
+    size, unit = rate, spread
+    if est.loss not in SMOOTH_LOSSES:  # whose gradients carry no unit of y
+        unit = np.ones_like(spread)
         size = rate / np.where(spread > 0.0, 2.0 * NONSMOOTH_RESIDUAL * spread, 1.0)
-        least = np.full_like(spread, est.epsilon)
     epsilon = np.empty((len(rate), len(inverse_scale)))
     shared = max(curvature.mean, curvature.latest) / inertia
     kernels().fill_epsilon(
@@ -268,7 +269,8 @@ def automatic_epsilon(
         shared,
         0.0 if exact else 1.0 / batch_size,
         size,
-        least,
+        float(est.epsilon),
+        unit,
         epsilon,
     )
     return epsilon
