@@ -194,7 +194,7 @@ def draw_epochs(ax: Axes, points: Sequence[Point]) -> None:
     blue = STYLES["gd"]["color"]
     reading = [(p.rows, p.seconds) for p in curve(points, "fit with one epoch", "gd")]
     ax.plot(*np.transpose(reading), color=blue, linewidth=1.2, linestyle="--")
-    note(ax, "gd, first epoch", reading[0], (0, 8), color=blue, fontsize=9)
+    note(ax, "gd, first epoch", reading[0], (9, 12), color=blue, fontsize=9)
     after = curve(points, "epoch", "gd")[0]
     note(ax, "gd, each epoch after it", (after.rows, after.seconds), (0, 9), color=blue, fontsize=9)
     ax.set(xscale="log", yscale="log", xlabel="rows of data", ylabel="time of one epoch")
