@@ -44,6 +44,9 @@ NEAR_ROWS, WIDE = 16, 64  # see `prefetch_ahead`
 # difference of terms that grow as its scale falls: it would lose their digits.
 LEAST_SCALE, LEAST_PAST = 1e-3, 1e-30
 TINY, EPS = np.finfo(np.float64).tiny, np.finfo(np.float64).eps
+LEAST_CURVATURE = np.sqrt(EPS)  # part of the steepest that is the least a search finds
+ROUNDING = 1e-12  # part of the largest gradient so far below which one is rounding
+INTERCEPT, NORM, PEAK, SQUARES = range(4)  # rows of the line searched, see `fill_directions`
 # The constants of SplitMix64, see `random_bits`.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MULTIPLIERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -130,7 +133,12 @@ class Objective(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Update rule with the lecture's symbols; ``rate`` (k,) and ``epsilon`` (k, d + 1) may differ."""
+    """Update rule with the lecture's symbols; ``rate`` (k,) and ``epsilon`` (k, d + 1) may differ.
+
+    Where ``relaxation`` is not 0, each update is on all rows and finds its own ``rate``, see `fill_rates`:
+    ``steepest`` bounds the curvature along a gradient, ``noise`` is added to it, ``octave`` tells how it is
+    rounded, and ``line`` (4, k) is work space.
+    """
 
     code: int
     rate: np.ndarray
@@ -142,6 +150,11 @@ class Rule(NamedTuple):
     power: float
     began: float
     horizon: float
+    relaxation: float
+    steepest: float
+    noise: float
+    octave: float
+    line: np.ndarray
 
 
 class Moments(NamedTuple):
@@ -297,12 +310,28 @@ def soft_threshold(value, width):
 
 
 @jit
-def apply_update(parameters, coordinates, objective, rule, plan, factor, share, t):
-    """Move all parameters once: gradient, penalty, rule, proximal step, average.
+def complete_gradient(parameters, coordinates, objective, plan, factor, share):
+    """Add the gradient of the l2 penalty to that of the loss; without an intercept, take its part out.
 
     ``parameters.gradient`` holds sums over the batch in centred data units; ``factor`` turns
-    them into a mean. ``share`` is what the batch counts for, 1 unless it is short. The gradient is
-    left at zero for the next batch.
+    them into a mean. ``share`` is what the batch counts for, 1 unless it is short.
+    """
+    theta, gradient, scale = parameters.theta, parameters.gradient, coordinates.inverse_scale
+    outputs, features = theta.shape[0], theta.shape[1] - 1
+    for o in range(outputs):
+        if not plan.fit_intercept:
+            gradient[o, features] = 0.0
+        if objective.l2 > 0.0:
+            for j in range(features):
+                if scale[j] > 0.0:
+                    gradient[o, j] += share * objective.l2 / (factor * scale[j]) * theta[o, j]
+
+
+@jit
+def apply_update(parameters, coordinates, objective, rule, plan, factor, share, t):
+    """Move all parameters once: rule, proximal step, average.
+
+    The gradient is what `complete_gradient` leaves. It is left at zero for the next batch.
     """
     theta, first, second, average, slope, gradient = parameters
     scale = coordinates.inverse_scale
@@ -315,12 +344,6 @@ def apply_update(parameters, coordinates, objective, rule, plan, factor, share, 
     forget = (plan.forgetting + 1.0) / (t - plan.averaged_since + plan.forgetting)
     for o in range(outputs):
         rate = rule.rate[o] * damping
-        if not plan.fit_intercept:
-            gradient[o, features] = 0.0
-        if objective.l2 > 0.0:
-            for j in range(features):
-                if scale[j] > 0.0:
-                    gradient[o, j] += share * objective.l2 / (factor * scale[j]) * theta[o, j]
         # One loop for each number of moments: an array that a rule does not use is not touched.
         if rule.code == SGD:
             for j in range(width):
@@ -708,6 +731,116 @@ def loss_after(rows, coordinates, parameters, objective, plan, order):
             z = row_product(rows, coordinates, i, parameters.slope, o) + parameters.theta[o, rows.features]
             loss += weighted_loss(rows, objective, i, o, z)[0]
     return loss / (rows.mean_weight * total * outputs)
+
+
+# --------------------------------------------------------------------------------------------
+# The step along a gradient
+
+
+@jit
+def fill_directions(parameters, coordinates, line):
+    """Fill in the directions to search along: gradients, each over its largest part.
+
+    Their slopes, in the data's units, go where those of the parameters stood. ``line`` (4, k) takes their
+    parts for the intercept, their squared lengths in the coordinates of training, the largest part of any
+    gradient so far, and a 0 to add squares to. Beside that part a gradient may be rounding: its length is 0.
+    """
+    gradient, slope, scale = parameters.gradient, parameters.slope, coordinates.inverse_scale
+    outputs, features = slope.shape
+    for o in range(outputs):
+        peak = abs(gradient[o, features])
+        for j in range(features):
+            peak = max(peak, abs(gradient[o, j] * scale[j]))
+        line[PEAK, o] = max(line[PEAK, o], peak)
+        unit = 1.0 / peak if peak > max(ROUNDING * line[PEAK, o], TINY) else 0.0
+        constant = gradient[o, features] * unit
+        norm = constant * constant
+        for j in range(features):
+            g = gradient[o, j] * scale[j] * unit
+            norm += g * g
+            slope[o, j] = g * scale[j]
+        line[INTERCEPT, o], line[NORM, o], line[SQUARES, o] = constant, norm, 0.0
+
+
+@jit
+def add_squares(rows, coordinates, slope, intercepts, start, stop, squares):
+    """Add to ``squares`` (k,) the weighted squares of the products of rows with the directions.
+
+    Four dense rows at a time, as in `four_products`.
+    """
+    weighted = rows.weight.shape[0] > 0
+    i = start
+    if rows.indptr.shape[0] == 0 and not weighted:
+        while i + 4 <= stop:
+            for o in range(squares.shape[0]):
+                b = intercepts[o]
+                z_0, z_1, z_2, z_3 = four_products(rows, coordinates, i, i + 1, i + 2, i + 3, slope[o])
+                squares[o] += (z_0 + b) ** 2 + (z_1 + b) ** 2 + (z_2 + b) ** 2 + (z_3 + b) ** 2
+            i += 4
+    while i < stop:
+        s = rows.weight[i] if weighted else 1.0
+        for o in range(squares.shape[0]):
+            z = row_product(rows, coordinates, i, slope, o) + intercepts[o]
+            squares[o] += s * z * z
+        i += 1
+
+
+@jit
+def moments_squares(moments, coordinates, slope, intercepts, squares):
+    """Fill in the mean squares of the products of all rows with the directions, from second moments."""
+    features = slope.shape[1]
+    for o in range(squares.shape[0]):
+        mean = intercepts[o]
+        square = 0.0
+        for i in range(features):
+            mean += (moments.mean_x[i] - coordinates.center[i]) * slope[o, i]
+            product = 0.0
+            for j in range(features):
+                product += moments.covariance[i, j] * slope[o, j]
+            square += slope[o, i] * product
+        squares[o] = max(square, 0.0) + mean * mean
+
+
+@jit
+def fill_rates(rule, objective, mass, share):
+    """Fill in the rate of each output, ``1 / (c / relaxation + noise)``, c the curvature along its gradient.
+
+    Curvature is that of squared error, no less than that of any smooth loss, and of the l2 penalty; a
+    short batch has its share of it. With ``octave`` it is rounded up, to as many parts of the steepest in
+    each factor of 2: rates that hang on every bit of a gradient make descent chaotic, and what is equal on
+    paper ends as far apart as `tol` allows. Along a gradient that is rounding it is the steepest.
+    """
+    for o in range(rule.rate.shape[0]):
+        if rule.steepest == 0.0:
+            continue
+        part = 1.0
+        if rule.line[NORM, o] > 0.0:
+            curvature = share * (2.0 * rule.line[SQUARES, o] / (mass * rule.line[NORM, o]) + objective.l2)
+            part = max(curvature / rule.steepest, LEAST_CURVATURE) / rule.relaxation
+            if rule.octave > 0.0:
+                part = 2.0 ** (np.ceil(np.log2(part) * rule.octave) / rule.octave)
+        rule.rate[o] = 1.0 / (part * rule.steepest + rule.noise)
+
+
+@jit
+def find_rates(rows, coordinates, parameters, objective, rule, share):
+    """Find the rates of an update on all rows: a multiple of the step that goes to the least loss.
+
+    Along the gradient ``g`` squared error has the curvature ``g.Hg / g.g``, and its inverse is the step to
+    the minimum there (Cauchy 1847). Slopes are work space, which `apply_update` fills in again.
+    """
+    fill_directions(parameters, coordinates, rule.line)
+    total = rows.y.shape[0]
+    add_squares(rows, coordinates, parameters.slope, rule.line[INTERCEPT], 0, total, rule.line[SQUARES])
+    fill_rates(rule, objective, rows.mean_weight * total, share)
+
+
+@jit
+def find_rates_on_moments(moments, coordinates, parameters, objective, rule):
+    """Like `find_rates`, from second moments."""
+    fill_directions(parameters, coordinates, rule.line)
+    moments_squares(moments, coordinates, parameters.slope, rule.line[INTERCEPT], rule.line[SQUARES])
+    fill_rates(rule, objective, 1.0, 1.0)
 
 
 # --------------------------------------------------------------------------------------------
@@ -1103,8 +1236,8 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, 
         shuffle_rows(order)
     if lazy.pull.shape[0] > 0:
         return sparse_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, trace)
-    penalised = objective.l1 > 0.0 or objective.l2 > 0.0
-    if plan.batch_size == 1 and rule.code == SGD and not penalised and rows.indptr.shape[0] == 0:
+    plain = objective.l1 == 0.0 and objective.l2 == 0.0 and rule.relaxation == 0.0
+    if plan.batch_size == 1 and rule.code == SGD and plain and rows.indptr.shape[0] == 0:
         return single_sgd_epoch(rows, coordinates, parameters, objective, rule, plan, order, t, trace)
     scale = 1.0 / (rows.mean_weight * total * outputs)
     loss = 0.0
@@ -1115,6 +1248,9 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, 
         share = share_of_batch(plan, stop - start)
         factor = share / ((stop - start) * rows.mean_weight)
         loss += accumulate(rows, coordinates, parameters, objective, order, start, stop)
+        complete_gradient(parameters, coordinates, objective, plan, factor, share)
+        if rule.relaxation > 0.0:
+            find_rates(rows, coordinates, parameters, objective, rule, share)
         apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
         if not loss * scale <= plan.loss_limit:
             break
@@ -1309,14 +1445,27 @@ def accumulate_parts(rows, coordinates, parameters, objective, order, bounds, gr
 
 
 @jit
-def finish_batch(parameters, coordinates, objective, rule, plan, gradients, factor, share, t, trace):
-    """Make update ``t`` along the sum of the parts' gradients, which are left at zero."""
+def join_parts(parameters, coordinates, objective, plan, gradients, factor, share):
+    """Sum the parts' gradients, which are left at zero, into that of the batch."""
     gradient = parameters.gradient
     for part in range(gradients.shape[0]):
         for o in range(gradient.shape[0]):
             for j in range(gradient.shape[1]):
                 gradient[o, j] += gradients[part, o, j]
                 gradients[part, o, j] = 0.0
+    complete_gradient(parameters, coordinates, objective, plan, factor, share)
+
+
+@jit
+def add_squares_of_parts(rows, coordinates, slope, intercepts, bounds, squares, first, step):
+    """Like `accumulate_parts`, for `add_squares`: part p adds to ``squares[p]`` (k,)."""
+    for part in range(first, squares.shape[0], step):
+        add_squares(rows, coordinates, slope, intercepts, bounds[part], bounds[part + 1], squares[part])
+
+
+@jit
+def finish_batch(parameters, coordinates, objective, rule, plan, factor, share, t, trace):
+    """Make update ``t`` along the gradient of the batch."""
     apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
     record(parameters.theta, trace, t)
 
@@ -1371,6 +1520,9 @@ def train_on_moments(
         value += penalty(theta, objective, plan.balance)
         diverged = not losses[index] <= plan.loss_limit
         if not diverged:
+            complete_gradient(parameters, coordinates, objective, plan, 1.0, 1.0)
+            if rule.relaxation > 0.0:
+                find_rates_on_moments(moments, coordinates, parameters, objective, rule)
             apply_update(parameters, coordinates, objective, rule, plan, 1.0, 1.0, t + 1)
             record(theta, trace, t + 1)
             if plan.forced:

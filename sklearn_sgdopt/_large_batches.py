@@ -42,11 +42,16 @@ def run_in_parts(
     """Return the function that runs epochs as `_kernels.train` does, with each batch summed in parts."""
     k = kernels()
     total = len(rows.y)
-    scale = 1.0 / (rows.mean_weight * total * state.theta.shape[0])
+    outputs = len(state.theta)
+    scale = 1.0 / (rows.mean_weight * total * outputs)
     gradients, losses_of_parts = np.zeros((PARTS, *state.theta.shape)), np.empty(PARTS)
+    squares = np.empty((PARTS, outputs))
+
+    def bounds_of_parts(start: int, stop: int) -> np.ndarray:
+        return np.linspace(start, stop, PARTS + 1).astype(np.int64)
 
     def sum_parts(start: int, stop: int, threads: int, each: Map) -> float:
-        bounds = np.linspace(start, stop, PARTS + 1).astype(np.int64)
+        bounds = bounds_of_parts(start, stop)
 
         def sum_some(first: int) -> None:
             k.accumulate_parts(
@@ -58,6 +63,21 @@ def run_in_parts(
             pass
         return float(losses_of_parts.sum())
 
+    def find_rates(share: float, threads: int, each: Map) -> None:
+        bounds = bounds_of_parts(0, total)
+        squares[...] = 0.0
+        k.fill_directions(parameters, coordinates, rule.line)
+
+        def sum_some(first: int) -> None:
+            k.add_squares_of_parts(
+                rows, coordinates, parameters.slope, rule.line[k.INTERCEPT], bounds, squares, first, threads
+            )
+
+        for _ in each(sum_some, range(threads)):
+            pass
+        rule.line[k.SQUARES] = squares.sum(axis=0)
+        k.fill_rates(rule, objective, rows.mean_weight * total, share)
+
     def epoch(t: int, threads: int, each: Map) -> tuple[float, int]:
         if plan.shuffle:
             k.shuffle_rows(order)
@@ -68,7 +88,10 @@ def run_in_parts(
             share = k.share_of_batch(plan, stop - start)
             factor = share / ((stop - start) * rows.mean_weight)
             loss += sum_parts(start, stop, threads, each)
-            k.finish_batch(parameters, coordinates, objective, rule, plan, gradients, factor, share, t, trace)
+            k.join_parts(parameters, coordinates, objective, plan, gradients, factor, share)
+            if rule.relaxation > 0.0:
+                find_rates(share, threads, each)
+            k.finish_batch(parameters, coordinates, objective, rule, plan, factor, share, t, trace)
             if not loss * scale <= plan.loss_limit:
                 break
         return loss * scale, t

@@ -8,14 +8,14 @@ from sklearn_sgdopt._lazy import kernels
 from sklearn_sgdopt._objective import SMOOTH_LOSSES, alike, best_constant, weighted_quantile
 from sklearn_sgdopt._optimizer_state import OptimizerState
 from sklearn_sgdopt._rows import sampled_weight, sampling_stride
-from sklearn_sgdopt._step_size import automatic_epsilon, automatic_rate
+from sklearn_sgdopt._step_size import NO_SEARCH, automatic_epsilon, automatic_rate, line_search
 
 GROWTH = 1e2  # a mean loss this many times that of the constant predictor, or of the start, diverges
 BEYOND_MEASURE = 1e300
 MONITOR_ROWS = 4096  # rows at least on which the reported parameters are watched
 # The eta of polynomial-decay averaging: weights grow as its power, so that the last 1 / (eta + 1) of the
 # updates make up most of an average. A chunk is a large batch: there is little noise to average away.
-FORGETTING, GD_FORGETTING = 4.0, 30.0
+FORGETTING, GD_FORGETTING = 4.0, 10.0
 MIN_UPDATES = 200  # before averages are old enough to be judged
 MIN_ROWS_A_PARAMETER = 2400
 MAX_EARLIEST_STOP = 300
@@ -97,6 +97,7 @@ def make_rule(
     total = len(rows.y)
     spread = unit_of_rates(est, state, rows, objective)
     epsilon = np.full(state.theta.shape, float(est.epsilon))
+    search = NO_SEARCH
     if est.learning_rate != "auto":
         rate = np.full(spread.shape, float(est.learning_rate))
     else:
@@ -104,6 +105,8 @@ def make_rule(
         whole = rated_batch(est, batch_size, stream=stream)
         rated = batch_size if est.solver == "adam" else whole
         rate = automatic_rate(est, state.curvature, batch_size=rated, exact=exact, spread=spread)
+        if batch_size == total:
+            search = line_search(est, state.curvature, batch_size=rated, exact=exact)
         if est.solver == "adam":
             inverse = state.coordinates.inverse_scale
             epsilon = automatic_epsilon(
@@ -121,6 +124,8 @@ def make_rule(
         power=float(est.power_t),
         began=float(state.t),
         horizon=float(epochs * -(-total // batch_size)),
+        **search,
+        line=np.zeros((4, len(rate))),
     )
 
 

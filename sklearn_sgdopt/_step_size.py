@@ -15,6 +15,13 @@ ADAM_MOST = 0.1
 SPARSE = 0.5  # part of the features up to which the values of a row are few
 ADAM_MOVE = 1.5  # standard deviations of y by which one update may move the predictions of a batch
 GD_STEP = 1.5
+# Of the step to the least loss along a gradient: on all rows shorter ones break the zigzag of descent, in
+# chunks that differ longer ones lead on.
+GD_RELAXATION, GD_STREAM_RELAXATION = 0.9, 1.4
+GD_OCTAVE = 2.0  # rates on all rows in each factor of 2
+# Times the bound L, so that no rate is 1 / L: what a step takes out to the last bit comes back as rounding.
+OFF_GRID = 1.02
+NO_SEARCH = {"relaxation": 0.0, "steepest": 0.0, "noise": 0.0, "octave": 0.0}
 NONSMOOTH_RESIDUAL = 0.5
 NONSMOOTH_ADAM = 0.25  # where iterates swing widely about a skewed minimum, their average is not it
 MOST_ROWS = 4096  # sampled for the largest eigenvalue
@@ -202,6 +209,8 @@ def automatic_rate(
       ``rate sqrt(a (L_b + L_max / m) / 2)``: that is kept to 1.5 standard deviations, for sparse rows
       to one together with what follows by inertia.
 
+    Updates of the first two on all rows of a call search for longer ones, see `line_search`.
+
     ``exact`` says that every batch holds all rows: then there is no noise. Where batches follow the rows'
     order, ``L_b + 2 L_max / m`` gives way to a bound of the curvature of each, for momentum over
     ``(1 - eta)^2``: what changes in step with the velocity would drive it. A loss without curvature gets the
@@ -222,6 +231,34 @@ def automatic_rate(
     if est.loss not in SMOOTH_LOSSES:
         return NONSMOOTH_RESIDUAL * 2.0 * spread / smoothness
     return np.full_like(spread, (GD_STEP if est.solver == "gd" else 1.0) / smoothness)
+
+
+def line_search(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -> dict[str, float]:
+    """Return how updates of "gd" and "sgd" on all rows find their rates: that part of `_kernels.Rule`.
+
+    The step to the least loss along a gradient ``g`` is ``g.g / g.Hg`` (Cauchy 1847). It is never shorter
+    than 1 / L, and far longer where what is left lies along flat directions.
+
+    - In `fit` nine tenths of it are made, which break the zigzag of the full step (Raydan and
+      Svaiter 2002, "Relaxed steepest descent and Cauchy-Barzilai-Borwein method"), rounded down to a
+      power of ``sqrt(2)`` over ``1.02 L``. The loss never rises.
+    - In a stream 1.4 times it, with ``L_max / m`` added to the curvature of a chunk for what single rows have
+      beyond it. Steps of less than twice its length lead away from no point at which the chunk has no loss,
+      however chunks change.
+
+    Not with a schedule, which wants a rate to start from, nor where a loss or an l1 penalty has kinks.
+    """
+    l1, l2 = penalty_strengths(est)
+    descends = est.solver in ("gd", "sgd") and est.schedule == "constant"
+    if not descends or est.loss not in SMOOTH_LOSSES or l1 > 0.0:
+        return NO_SEARCH
+    shared, noise = curvature.of_batches(batch_size, exact=exact)
+    return {
+        "relaxation": GD_RELAXATION if exact else GD_STREAM_RELAXATION,
+        "steepest": OFF_GRID * (shared + l2),
+        "noise": noise,
+        "octave": GD_OCTAVE if exact else 0.0,
+    }
 
 
 def adam_rate(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -> float:

@@ -190,7 +190,7 @@ def make_run(
         return run_on_moments
     order = make_order(total, features, state.random) if plan.shuffle else rows_as_they_are()
     # Where only the coordinates of a batch change, the others are kept as lazy products.
-    is_lazy = is_sparse(rows) and rule.code == k.SGD
+    is_lazy = is_sparse(rows) and est.solver == "sgd" and rule.relaxation == 0.0
     lazy = nothing_lazy()
     if is_lazy:
         # Bringing all features up to date once in so many updates costs each update no more than one of them.

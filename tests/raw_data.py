@@ -49,6 +49,20 @@ def weather(rows=3000):
     return X, y + rng.normal(0, 4.5, rows)
 
 
+def buildings():
+    """A design in its order: shapes, each of which is turned and glazed; surface is walls and two roofs."""
+    rng = np.random.default_rng(0)
+    surface, high = np.linspace(510.0, 810.0, 12), np.arange(12) < 6
+    walls = 294.0 + 24.5 * np.array([0, 1, 0, 1, 2, 5, -2, -1, 0, 1, 2, 3])
+    shapes = np.column_stack(
+        [500.0 / surface, surface, walls, (surface - walls) / 2, np.where(high, 7.0, 3.5)]
+    )
+    glass, turn, shape = (a.ravel() for a in np.meshgrid(range(16), range(4), range(12), indexing="ij"))
+    X = np.column_stack([shapes[shape], turn, 0.1 * ((glass + 4) // 5), glass % 5])
+    y = 4.0 * X[:, 4] + 0.06 * X[:, 2] - 40.0 * X[:, 0] + 20.0 * X[:, 6] + 0.2 * X[:, 7]
+    return X, y + rng.normal(0.0, 3.0, len(y))
+
+
 def chunks(rows, size=256):
     return [slice(start, start + size) for start in range(0, rows, size)]
 

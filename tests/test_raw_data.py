@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from raw_data import SETTINGS, SOLVERS, chunks, houses, least_squares, rmse, stream, weather
+from raw_data import SETTINGS, SOLVERS, buildings, chunks, houses, least_squares, rmse, stream, weather
 from reference import assert_close
 from scipy import sparse
 from sklearn.datasets import load_diabetes, load_iris, load_linnerud, load_wine
@@ -43,6 +43,7 @@ SETS = {
     "houses": houses,
     "weather": weather,
     "skewed": skewed,
+    "buildings": buildings,
 }
 
 
@@ -90,6 +91,18 @@ def test_defaults_on_twenty_rows_and_three_outputs(solver, batch_size):
 def test_streams_reach_least_squares_in_ten_passes(name, solver, batch_size):
     ratios = []
     for seed, (X, X_test, y, y_test) in splits(*SETS[name](), count=4):
+        model = GradientDescentRegressor(solver, batch_size=batch_size, random_state=seed)
+        stream(model, X, y, chunks(len(y)), passes=10)
+        ratios.append(rmse(model.predict(X_test), y_test) / rmse(least_squares(X, y)(X_test), y_test))
+    assert np.mean(ratios) <= 1.02
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("solver", "batch_size"), [*((s, 32) for s in SOLVERS), ("sgd", 256)])
+def test_ten_passes_over_three_chunks_of_a_design_are_enough(solver, batch_size):
+    """Thirty updates on whole chunks, along directions a hundred times flatter than the steepest."""
+    ratios = []
+    for seed, (X, X_test, y, y_test) in splits(*buildings(), count=10):
         model = GradientDescentRegressor(solver, batch_size=batch_size, random_state=seed)
         stream(model, X, y, chunks(len(y)), passes=10)
         ratios.append(rmse(model.predict(X_test), y_test) / rmse(least_squares(X, y)(X_test), y_test))

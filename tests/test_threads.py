@@ -15,6 +15,8 @@ from sklearn_sgdopt._threads import ordered_map
 ROWS = 203  # not a multiple of the parts
 CASES = {
     "gd huber": {"solver": "gd", "loss": "huber", "penalty": "l1", "alpha": 0.01},
+    "gd that searches": {"solver": "gd", "loss": "huber", "penalty": "l2"},
+    "sgd that searches": {"solver": "sgd", "batch_size": 1000, "loss": "squared_epsilon_insensitive"},
     "gd without intercept": {"solver": "gd", "loss": "quantile", "fit_intercept": False},
     "sgd": {"solver": "sgd", "batch_size": 90, "penalty": "l2"},
     "momentum": {"solver": "momentum", "batch_size": 100, "learning_rate": 1e-3, "shuffle": False},
