@@ -29,7 +29,7 @@ from sklearn_sgdopt._validation import (
 # Found by benchmarks/defaults.py: enough for every data set tried, at twice the time of
 # StandardScaler and SGDRegressor at most. A "gd" epoch costs nothing that grows with the rows.
 GD_EPOCHS = 10_000
-LEAST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 120, 1000, 3000
+LEAST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 70, 1000, 3000
 
 
 class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
@@ -76,12 +76,14 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Share of l1 in "elasticnet".
     epochs : int or "auto", default="auto"
         Most passes over the data that `fit` makes. "auto" is 10,000 for "gd", whose epochs are
-        nearly free, and otherwise 120, or up to 1000 until there are 3000 updates.
+        nearly free, and otherwise 70, or up to 1000 until there are 3000 updates.
     batch_size : int, default=32
         Rows in an update; more than there are means all. "gd" always uses all.
     learning_rate : float or "auto", default="auto"
         The rate :math:`\gamma`. "auto" takes it from bounds on the curvature of the data, for "adam"
-        from the spread of y (``epsilon`` is then in units of the variance of y); see the user guide.
+        from the spread of y (``epsilon`` is then in units of the variance of y). Updates of "gd" and "sgd" on
+        all rows of a call search along the gradient, each for its own, where loss and penalty are smooth and
+        `schedule` is "constant"; see the user guide.
     schedule : {"constant", "invscaling", "cosine", "adaptive"}, default="constant"
         How the rate changes with the update t: not at all, :math:`\gamma / t^{power\_t}`, by half a
         cosine wave to 0 over `epochs`, or divided by 5 whenever `n_iter_no_change` epochs bring no gain.
@@ -144,7 +146,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     t_ : int
         Updates made.
     learning_rate_ : float or ndarray of shape (n_outputs,)
-        The rate in force.
+        The rate in force: where updates search for it, that of the last one.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -167,6 +169,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     ----------
     O. Shamir and T. Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013.
     R. M. Gower et al., "SGD: general analysis and improved rates", ICML 2019.
+    M. Raydan and B. F. Svaiter, "Relaxed steepest descent and Cauchy-Barzilai-Borwein method",
+    Computational Optimization and Applications 2002.
     D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
     Examples
