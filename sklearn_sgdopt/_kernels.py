@@ -45,6 +45,7 @@ NEAR_ROWS, WIDE = 16, 64  # see `prefetch_ahead`
 LEAST_SCALE, LEAST_PAST = 1e-3, 1e-30
 TINY, EPS = np.finfo(np.float64).tiny, np.finfo(np.float64).eps
 LEAST_CURVATURE = np.sqrt(EPS)  # part of the steepest that is the least a search finds
+STEADY = 2000  # updates in which rates are rounded, see `fill_rates`
 ROUNDING = 1e-12  # part of the largest gradient so far below which one is rounding
 INTERCEPT, NORM, PEAK, SQUARES = range(4)  # rows of the line searched, see `fill_directions`
 # The constants of SplitMix64, see `random_bits`.
@@ -802,13 +803,14 @@ def moments_squares(moments, coordinates, slope, intercepts, squares):
 
 
 @jit
-def fill_rates(rule, objective, mass, share):
+def fill_rates(rule, objective, mass, share, t):
     """Fill in the rate of each output, ``1 / (c / relaxation + noise)``, c the curvature along its gradient.
 
     Curvature is that of squared error, no less than that of any smooth loss, and of the l2 penalty; a
     short batch has its share of it. With ``octave`` it is rounded up, to as many parts of the steepest in
     each factor of 2: rates that hang on every bit of a gradient make descent chaotic, and what is equal on
-    paper ends as far apart as `tol` allows. Along a gradient that is rounding it is the steepest.
+    paper ends as far apart as `tol` allows. What `STEADY` updates have not learned is nearly collinear: there
+    a few rates are too few. Along a gradient that is rounding the curvature is the steepest.
     """
     for o in range(rule.rate.shape[0]):
         if rule.steepest == 0.0:
@@ -817,13 +819,13 @@ def fill_rates(rule, objective, mass, share):
         if rule.line[NORM, o] > 0.0:
             curvature = share * (2.0 * rule.line[SQUARES, o] / (mass * rule.line[NORM, o]) + objective.l2)
             part = max(curvature / rule.steepest, LEAST_CURVATURE) / rule.relaxation
-            if rule.octave > 0.0:
+            if rule.octave > 0.0 and t <= STEADY:
                 part = 2.0 ** (np.ceil(np.log2(part) * rule.octave) / rule.octave)
         rule.rate[o] = 1.0 / (part * rule.steepest + rule.noise)
 
 
 @jit
-def find_rates(rows, coordinates, parameters, objective, rule, share):
+def find_rates(rows, coordinates, parameters, objective, rule, share, t):
     """Find the rates of an update on all rows: a multiple of the step that goes to the least loss.
 
     Along the gradient ``g`` squared error has the curvature ``g.Hg / g.g``, and its inverse is the step to
@@ -832,15 +834,15 @@ def find_rates(rows, coordinates, parameters, objective, rule, share):
     fill_directions(parameters, coordinates, rule.line)
     total = rows.y.shape[0]
     add_squares(rows, coordinates, parameters.slope, rule.line[INTERCEPT], 0, total, rule.line[SQUARES])
-    fill_rates(rule, objective, rows.mean_weight * total, share)
+    fill_rates(rule, objective, rows.mean_weight * total, share, t)
 
 
 @jit
-def find_rates_on_moments(moments, coordinates, parameters, objective, rule):
+def find_rates_on_moments(moments, coordinates, parameters, objective, rule, t):
     """Like `find_rates`, from second moments."""
     fill_directions(parameters, coordinates, rule.line)
     moments_squares(moments, coordinates, parameters.slope, rule.line[INTERCEPT], rule.line[SQUARES])
-    fill_rates(rule, objective, 1.0, 1.0)
+    fill_rates(rule, objective, 1.0, 1.0, t)
 
 
 # --------------------------------------------------------------------------------------------
@@ -1250,7 +1252,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, 
         loss += accumulate(rows, coordinates, parameters, objective, order, start, stop)
         complete_gradient(parameters, coordinates, objective, plan, factor, share)
         if rule.relaxation > 0.0:
-            find_rates(rows, coordinates, parameters, objective, rule, share)
+            find_rates(rows, coordinates, parameters, objective, rule, share, t)
         apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
         if not loss * scale <= plan.loss_limit:
             break
@@ -1522,7 +1524,7 @@ def train_on_moments(
         if not diverged:
             complete_gradient(parameters, coordinates, objective, plan, 1.0, 1.0)
             if rule.relaxation > 0.0:
-                find_rates_on_moments(moments, coordinates, parameters, objective, rule)
+                find_rates_on_moments(moments, coordinates, parameters, objective, rule, t + 1)
             apply_update(parameters, coordinates, objective, rule, plan, 1.0, 1.0, t + 1)
             record(theta, trace, t + 1)
             if plan.forced:

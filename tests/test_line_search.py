@@ -173,6 +173,21 @@ def test_flat_directions_are_crossed_in_a_few_epochs():
     assert searched.n_iter_ < fixed.n_iter_ / 8
 
 
+@pytest.mark.compiled
+def test_what_two_thousand_updates_have_not_learned_gets_rates_of_all_lengths():
+    rng = np.random.default_rng(0)
+    shared, own = rng.normal(size=(200, 3)), rng.normal(size=(200, 5))
+    X = np.column_stack([shared, shared @ rng.normal(size=(3, 5)) + 1e-4 * own])
+    y = shared.sum(axis=1) + own.sum(axis=1)
+    steps = []
+    for epochs in range(1997, 2005):
+        model = GradientDescentRegressor("gd", epochs=epochs, tol=None).fit(X, y)
+        steps.append(2.0 * np.log2(model.learning_rate_ * 1.02 * model._state.curvature.mean))
+    off = np.abs(np.array(steps) - np.round(steps))
+    assert np.all(off[:4] < 1e-9)
+    assert np.all(off[4:] > 1e-9)
+
+
 def test_along_a_gradient_that_is_rounding_the_rate_is_the_safe_one():
     X, y, _ = problem(outputs=1)
     model = GradientDescentRegressor("gd", epochs=2000, tol=None).fit(X, y)
