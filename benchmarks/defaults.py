@@ -1,8 +1,8 @@
 """The table that the defaults were chosen from: accuracy and time on raw data, all defaults but the solver.
 
 ``python -m benchmarks.defaults [FOLDER]`` takes every ``*.csv`` of a folder (one header line, the target in
-the last column); without one, data sets that come with scikit-learn. Options change a default:
-``--tol 1e-5``, ``--epochs 50``.
+the last column); without one, data sets that come with scikit-learn. A made one follows, whose columns are
+nearly collinear. Options change a default: ``--tol 1e-5``, ``--epochs 50``.
 """
 
 import argparse
@@ -30,14 +30,34 @@ def data_sets(folder: Path | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         tables = {
             path.stem: np.loadtxt(path, delimiter=",", skiprows=1) for path in sorted(folder.glob("*.csv"))
         }
-        return {name: (table[:, :-1], table[:, -1]) for name, table in tables.items()}
+        sets = {name: (table[:, :-1], table[:, -1]) for name, table in tables.items()}
+        return {**sets, "engine": engine()}
     X, y = load_linnerud(return_X_y=True)
     friedman, target = make_friedman1(5000, noise=1.0, random_state=0)
     return {
         "diabetes": load_diabetes(return_X_y=True, scaled=False),
         "linnerud": (X, y[:, 0]),
         "friedman": (friedman * 10.0 ** np.arange(-5, 5) + 100.0, target),
+        "engine": engine(),
     }
+
+
+def engine(rows: int = 11_900) -> tuple[np.ndarray, np.ndarray]:
+    """Return readings of an engine at nine loads, and its wear: their condition number is above 1e9.
+
+    Each reading is a smooth function of the load and of two wears, which hardly show beside the load; it is
+    rounded, and one is taken twice.
+    """
+    rng = np.random.default_rng(1)
+    wear, other, load = rng.uniform(0.0, 0.05, rows), rng.uniform(0.0, 0.025, rows), rng.integers(1, 10, rows)
+    readings = [3.0 * load]
+    for _ in range(13):
+        power, c = rng.uniform(0.3, 3.0), rng.normal(size=5)
+        worn = c[0] * wear + c[1] * other + 4.0 * (c[2] * wear**2 + c[3] * other**2 + c[4] * wear * other)
+        reading = (3.0 * load) ** power * (1.0 + worn)
+        digit = 10.0 ** np.floor(np.log10(reading.std()) - 2.3)
+        readings.append(np.round(reading / digit) * digit)
+    return np.column_stack([*readings, readings[5]]), 1.0 - wear
 
 
 def least_squares(X: np.ndarray, y: np.ndarray, X_test: np.ndarray) -> np.ndarray:
