@@ -803,29 +803,30 @@ def moments_squares(moments, coordinates, slope, intercepts, squares):
 
 
 @jit
-def fill_rates(rule, objective, mass, share, t):
+def fill_rates(rule, objective, mass, t):
     """Fill in the rate of each output, ``1 / (c / relaxation + noise)``, c the curvature along its gradient.
 
-    Curvature is that of squared error, no less than that of any smooth loss, and of the l2 penalty; a
-    short batch has its share of it. With ``octave`` it is rounded up, to as many parts of the steepest in
-    each factor of 2: rates that hang on every bit of a gradient make descent chaotic, and what is equal on
-    paper ends as far apart as `tol` allows. What `STEADY` updates have not learned is nearly collinear: there
-    a few rates are too few. Along a gradient that is rounding the curvature is the steepest.
+    Curvature is that of squared error, no less than that of any smooth loss, and of the l2 penalty. With
+    ``octave`` it is rounded up, to as many parts of the steepest in each factor of 2: rates that hang on
+    every bit of a gradient make descent chaotic, and what is equal on paper ends as far apart as `tol`
+    allows. What `STEADY` updates have not learned is nearly collinear: there a few rates are too few. Along
+    a gradient that is rounding the curvature is the steepest.
     """
+    steepest = rule.steepest
     for o in range(rule.rate.shape[0]):
-        if rule.steepest == 0.0:
-            continue
-        part = 1.0
+        curvature = steepest
         if rule.line[NORM, o] > 0.0:
-            curvature = share * (2.0 * rule.line[SQUARES, o] / (mass * rule.line[NORM, o]) + objective.l2)
-            part = max(curvature / rule.steepest, LEAST_CURVATURE) / rule.relaxation
-            if rule.octave > 0.0 and t <= STEADY:
-                part = 2.0 ** (np.ceil(np.log2(part) * rule.octave) / rule.octave)
-        rule.rate[o] = 1.0 / (part * rule.steepest + rule.noise)
+            curvature = 2.0 * rule.line[SQUARES, o] / (mass * rule.line[NORM, o]) + objective.l2
+            curvature = max(curvature, LEAST_CURVATURE * steepest) / rule.relaxation
+            if rule.octave > 0.0 and steepest > 0.0 and t - rule.began <= STEADY:
+                power = np.ceil(np.log2(curvature / steepest) * rule.octave) / rule.octave
+                curvature = steepest * 2.0**power
+        if curvature + rule.noise > 0.0:
+            rule.rate[o] = 1.0 / (curvature + rule.noise)
 
 
 @jit
-def find_rates(rows, coordinates, parameters, objective, rule, share, t):
+def find_rates(rows, coordinates, parameters, objective, rule, t):
     """Find the rates of an update on all rows: a multiple of the step that goes to the least loss.
 
     Along the gradient ``g`` squared error has the curvature ``g.Hg / g.g``, and its inverse is the step to
@@ -834,7 +835,7 @@ def find_rates(rows, coordinates, parameters, objective, rule, share, t):
     fill_directions(parameters, coordinates, rule.line)
     total = rows.y.shape[0]
     add_squares(rows, coordinates, parameters.slope, rule.line[INTERCEPT], 0, total, rule.line[SQUARES])
-    fill_rates(rule, objective, rows.mean_weight * total, share, t)
+    fill_rates(rule, objective, rows.mean_weight * total, t)
 
 
 @jit
@@ -842,7 +843,7 @@ def find_rates_on_moments(moments, coordinates, parameters, objective, rule, t):
     """Like `find_rates`, from second moments."""
     fill_directions(parameters, coordinates, rule.line)
     moments_squares(moments, coordinates, parameters.slope, rule.line[INTERCEPT], rule.line[SQUARES])
-    fill_rates(rule, objective, 1.0, 1.0, t)
+    fill_rates(rule, objective, 1.0, t)
 
 
 # --------------------------------------------------------------------------------------------
@@ -1252,7 +1253,7 @@ def epoch(rows, coordinates, parameters, objective, rule, plan, order, lazy, t, 
         loss += accumulate(rows, coordinates, parameters, objective, order, start, stop)
         complete_gradient(parameters, coordinates, objective, plan, factor, share)
         if rule.relaxation > 0.0:
-            find_rates(rows, coordinates, parameters, objective, rule, share, t)
+            find_rates(rows, coordinates, parameters, objective, rule, t)
         apply_update(parameters, coordinates, objective, rule, plan, factor, share, t)
         if not loss * scale <= plan.loss_limit:
             break

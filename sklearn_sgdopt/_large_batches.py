@@ -63,7 +63,7 @@ def run_in_parts(
             pass
         return float(losses_of_parts.sum())
 
-    def find_rates(share: float, t: int, threads: int, each: Map) -> None:
+    def find_rates(t: int, threads: int, each: Map) -> None:
         bounds = bounds_of_parts(0, total)
         squares[...] = 0.0
         k.fill_directions(parameters, coordinates, rule.line)
@@ -76,7 +76,7 @@ def run_in_parts(
         for _ in each(sum_some, range(threads)):
             pass
         rule.line[k.SQUARES] = squares.sum(axis=0)
-        k.fill_rates(rule, objective, rows.mean_weight * total, share, t)
+        k.fill_rates(rule, objective, rows.mean_weight * total, t)
 
     def epoch(t: int, threads: int, each: Map) -> tuple[float, int]:
         if plan.shuffle:
@@ -90,7 +90,7 @@ def run_in_parts(
             loss += sum_parts(start, stop, threads, each)
             k.join_parts(parameters, coordinates, objective, plan, gradients, factor, share)
             if rule.relaxation > 0.0:
-                find_rates(share, t, threads, each)
+                find_rates(t, threads, each)
             k.finish_batch(parameters, coordinates, objective, rule, plan, factor, share, t, trace)
             if not loss * scale <= plan.loss_limit:
                 break

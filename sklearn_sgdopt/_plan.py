@@ -105,7 +105,7 @@ def make_rule(
         whole = rated_batch(est, batch_size, stream=stream)
         rated = batch_size if est.solver == "adam" else whole
         rate = automatic_rate(est, state.curvature, batch_size=rated, exact=exact, spread=spread)
-        if batch_size == total:
+        if batch_size == total == whole:
             search = line_search(est, state.curvature, batch_size=rated, exact=exact)
         if est.solver == "adam":
             inverse = state.coordinates.inverse_scale

@@ -81,9 +81,9 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Rows in an update; more than there are means all. "gd" always uses all.
     learning_rate : float or "auto", default="auto"
         The rate :math:`\gamma`. "auto" takes it from bounds on the curvature of the data, for "adam"
-        from the spread of y (``epsilon`` is then in units of the variance of y). Updates of "gd" and "sgd" on
-        all rows of a call search along the gradient, each for its own, where loss and penalty are smooth and
-        `schedule` is "constant"; see the user guide.
+        from the spread of y (``epsilon`` is then in units of the variance of y). Updates of "gd",
+        and of "sgd" where a whole batch holds all rows, search along the gradient, each for its own, where
+        loss and penalty are smooth and `schedule` is "constant"; see the user guide.
     schedule : {"constant", "invscaling", "cosine", "adaptive"}, default="constant"
         How the rate changes with the update t: not at all, :math:`\gamma / t^{power\_t}`, by half a
         cosine wave to 0 over `epochs`, or divided by 5 whenever `n_iter_no_change` epochs bring no gain.

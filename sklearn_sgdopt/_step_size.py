@@ -209,7 +209,7 @@ def automatic_rate(
       ``rate sqrt(a (L_b + L_max / m) / 2)``: that is kept to 1.5 standard deviations, for sparse rows
       to one together with what follows by inertia.
 
-    Updates of the first two on all rows of a call search for longer ones, see `line_search`.
+    Updates of the first two on all rows search for longer ones, see `line_search`.
 
     ``exact`` says that every batch holds all rows: then there is no noise. Where batches follow the rows'
     order, ``L_b + 2 L_max / m`` gives way to a bound of the curvature of each, for momentum over
@@ -234,7 +234,7 @@ def automatic_rate(
 
 
 def line_search(est: Any, curvature: Curvature, *, batch_size: int, exact: bool) -> dict[str, float]:
-    """Return how updates of "gd" and "sgd" on all rows find their rates: that part of `_kernels.Rule`.
+    """Return how updates on all rows, in whole batches, find their rates: that part of `_kernels.Rule`.
 
     The step to the least loss along a gradient ``g`` is ``g.g / g.Hg`` (Cauchy 1847). It is never shorter
     than 1 / L, and far longer where what is left lies along flat directions.
@@ -246,7 +246,8 @@ def line_search(est: Any, curvature: Curvature, *, batch_size: int, exact: bool)
       beyond it. Steps of less than twice its length lead away from no point at which the chunk has no loss,
       however chunks change.
 
-    Not with a schedule, which wants a rate to start from, nor where a loss or an l1 penalty has kinks.
+    For "gd", and for "sgd", which then is the same. Not with a schedule, which wants a rate to start from,
+    nor where a loss or an l1 penalty has kinks.
     """
     l1, l2 = penalty_strengths(est)
     descends = est.solver in ("gd", "sgd") and est.schedule == "constant"
