@@ -138,7 +138,7 @@ class Rule(NamedTuple):
 
     Where ``relaxation`` is not 0, each update is on all rows and finds its own ``rate``, see `fill_rates`:
     ``steepest`` bounds the curvature along a gradient, ``noise`` is added to it, ``octave`` tells how it is
-    rounded, and ``line`` (4, k) is work space.
+    rounded, and ``line`` (4, k) holds what a search works on.
     """
 
     code: int
@@ -818,7 +818,7 @@ def fill_rates(rule, objective, mass, t):
         if rule.line[NORM, o] > 0.0:
             curvature = 2.0 * rule.line[SQUARES, o] / (mass * rule.line[NORM, o]) + objective.l2
             curvature = max(curvature, LEAST_CURVATURE * steepest) / rule.relaxation
-            if rule.octave > 0.0 and steepest > 0.0 and t - rule.began <= STEADY:
+            if rule.octave > 0.0 and steepest > 0.0 and t <= STEADY:
                 power = np.ceil(np.log2(curvature / steepest) * rule.octave) / rule.octave
                 curvature = steepest * 2.0**power
         if curvature + rule.noise > 0.0:

@@ -23,7 +23,8 @@ class OptimizerState:
     ``reference_loss`` is the largest loss of a model that knows nothing, by which divergence is told.
     ``rate_factor``, ``best_loss`` and ``epochs_since_best`` belong to the "adaptive" schedule. ``accepted``
     are the values of the parameters that passed their checks. ``reach`` is how far from zero an average may
-    be that an l1 penalty keeps at zero, where its fit does not end in steps on all rows.
+    be that an l1 penalty keeps at zero, where its fit does not end in steps on all rows. ``line`` (4, k) is
+    what searches for a rate keep, see `_kernels.fill_directions`.
     """
 
     stack: np.ndarray
@@ -32,6 +33,7 @@ class OptimizerState:
     coordinates: Coordinates
     features: RunningMoments
     targets: RunningMoments
+    line: np.ndarray
     curvature: Curvature = field(default_factory=Curvature)
     robust_spread: np.ndarray = field(default_factory=lambda: np.zeros(1))
     largest_spread: np.ndarray = field(default_factory=lambda: np.zeros(1))
@@ -54,6 +56,7 @@ class OptimizerState:
             coordinates=Coordinates.plain(features),
             features=RunningMoments.empty(features),
             targets=RunningMoments.empty(outputs),
+            line=np.zeros((4, outputs)),
         )
 
     @property
@@ -68,8 +71,8 @@ class OptimizerState:
 
     def own(self) -> None:
         """Copy what a memory-mapped pickle gave read-only."""
-        if not (self.stack.flags.writeable and self.random.flags.writeable):
-            self.stack, self.random = self.stack.copy(), self.random.copy()
+        if not all(array.flags.writeable for array in (self.stack, self.random, self.line)):
+            self.stack, self.random, self.line = self.stack.copy(), self.random.copy(), self.line.copy()
 
     def reported(self) -> np.ndarray:
         """Return the averaged iterate, with zeros where the iterate is zero and its average within reach."""

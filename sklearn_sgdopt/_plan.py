@@ -125,7 +125,7 @@ def make_rule(
         began=float(state.t),
         horizon=float(epochs * -(-total // batch_size)),
         **search,
-        line=np.zeros((4, len(rate))),
+        line=state.line,
     )
 
 

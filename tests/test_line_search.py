@@ -1,5 +1,7 @@
 """The rate that an update on all rows finds along its gradient: hand-written loops, and its laws."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -182,12 +184,16 @@ def test_flat_directions_are_crossed_in_a_few_epochs():
     assert searched.n_iter_ < fixed.n_iter_ / 8
 
 
-@pytest.mark.compiled
-def test_what_two_thousand_updates_have_not_learned_gets_rates_of_all_lengths():
+def nearly_collinear(part=1e-4):
     rng = np.random.default_rng(0)
     shared, own = rng.normal(size=(200, 3)), rng.normal(size=(200, 5))
-    X = np.column_stack([shared, shared @ rng.normal(size=(3, 5)) + 1e-4 * own])
-    y = shared.sum(axis=1) + own.sum(axis=1)
+    X = np.column_stack([shared, shared @ rng.normal(size=(3, 5)) + part * own])
+    return X, shared.sum(axis=1) + own.sum(axis=1)
+
+
+@pytest.mark.compiled
+def test_what_two_thousand_updates_have_not_learned_gets_rates_of_all_lengths():
+    X, y = nearly_collinear()
     steps = []
     for epochs in range(1997, 2005):
         model = GradientDescentRegressor("gd", epochs=epochs, tol=None).fit(X, y)
@@ -195,6 +201,19 @@ def test_what_two_thousand_updates_have_not_learned_gets_rates_of_all_lengths():
     off = np.abs(np.array(steps) - np.round(steps))
     assert np.all(off[:4] < 1e-9)
     assert np.all(off[4:] > 1e-9)
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("part", [1.0, 1e-4], ids=["learned to rounding", "never learned"])
+def test_a_search_goes_on_where_it_ended(part):
+    X, y = nearly_collinear(part)
+    straight = GradientDescentRegressor("gd", epochs=2500, tol=None).fit(X, y)
+    model = GradientDescentRegressor("gd", tol=None, warm_start=True)
+    for epochs in (700, 1500, 300):
+        model = pickle.loads(pickle.dumps(model.set_params(epochs=epochs).fit(X, y)))
+    assert model.loss_curve_ == straight.loss_curve_
+    assert model.learning_rate_ == straight.learning_rate_
+    np.testing.assert_array_equal(model.coef_, straight.coef_)
 
 
 def test_along_a_gradient_that_is_rounding_the_rate_is_the_safe_one():
