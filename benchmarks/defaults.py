@@ -30,15 +30,13 @@ def data_sets(folder: Path | None) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         tables = {
             path.stem: np.loadtxt(path, delimiter=",", skiprows=1) for path in sorted(folder.glob("*.csv"))
         }
-        sets = {name: (table[:, :-1], table[:, -1]) for name, table in tables.items()}
-        return {**sets, "engine": engine()}
+        return {name: (table[:, :-1], table[:, -1]) for name, table in tables.items()}
     X, y = load_linnerud(return_X_y=True)
     friedman, target = make_friedman1(5000, noise=1.0, random_state=0)
     return {
         "diabetes": load_diabetes(return_X_y=True, scaled=False),
         "linnerud": (X, y[:, 0]),
         "friedman": (friedman * 10.0 ** np.arange(-5, 5) + 100.0, target),
-        "engine": engine(),
     }
 
 
@@ -104,7 +102,7 @@ def main() -> None:
     options = {name: arguments[name] for name in ("tol", "epochs") if arguments[name] is not None}
     warnings.simplefilter("ignore")
     print("data,solver,batch size,mean ratio,worst ratio,epochs,time ratio")
-    for name, (X, y) in data_sets(arguments["folder"]).items():
+    for name, (X, y) in {**data_sets(arguments["folder"]), "engine": engine()}.items():
         GradientDescentRegressor(batch_size=1, tol=None, epochs=1).fit(X, y)
         for solver in ("gd", "sgd", "momentum", "adam"):
             for batch_size in (32,) if solver == "gd" else (1, 32, 256):
