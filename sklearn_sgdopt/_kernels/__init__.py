@@ -1,0 +1,55 @@
+"""The compiled kernels: C++ behind a thin Cython binder."""
+
+import os
+import sys
+
+# Python started in a checkout finds this folder first; the extension module stands in the installed one.
+__path__ += [os.path.join(folder, *__name__.split(".")) for folder in sys.path]
+
+from sklearn_sgdopt._kernels.bindings import (
+    RULES,
+    SCHEDULES,
+    Coordinates,
+    GradientEngine,
+    MomentsEngine,
+    Objective,
+    Plan,
+    Rule,
+    SampleEngine,
+    Samples,
+    column_moments,
+    level,
+    levels,
+    mean_losses,
+    sample_sizes,
+    sampled_rows,
+    set_level,
+    shuffled,
+    update_vector,
+    whole_gradient,
+    whole_sums,
+)
+
+__all__ = [
+    "RULES",
+    "SCHEDULES",
+    "Coordinates",
+    "GradientEngine",
+    "MomentsEngine",
+    "Objective",
+    "Plan",
+    "Rule",
+    "SampleEngine",
+    "Samples",
+    "column_moments",
+    "level",
+    "levels",
+    "mean_losses",
+    "sample_sizes",
+    "sampled_rows",
+    "set_level",
+    "shuffled",
+    "update_vector",
+    "whole_gradient",
+    "whole_sums",
+]

@@ -1,0 +1,76 @@
+// The lecture's update rules, one coordinate at a time, and what changes with the update's number t.
+#pragma once
+#include "platform.h"
+#include "table.h"
+
+namespace {
+
+// m_k = eta m_{k-1} + g_k
+SGDOPT_INLINE double velocity(double eta, double first, double gradient) { return eta * first + gradient; }
+
+// m_k = beta_1 m_{k-1} + (1 - beta_1) g_k, and likewise for the square
+SGDOPT_INLINE double moment(double beta, double before, double value) {
+    return beta * before + (1.0 - beta) * value;
+}
+
+// 1 / (1 - beta^t), which is 1 to rounding once beta^t < exp(-40).
+inline double bias_correction(double beta, int64_t t) {
+    if ((double)t * (1.0 - beta) > 40.0) return 1.0;
+    return 1.0 / (1.0 - pow(beta, (double)t));
+}
+
+// Factor of the learning rate at update t, from 1.
+inline double decay(const Rule &rule, int64_t t) {
+    const double pi = 3.14159265358979323846;
+    if (rule.schedule == INVSCALING) return pow((double)t, -rule.power);
+    const double part = ((double)t - 1.0 - rule.began) / rule.horizon, done = part < 1.0 ? part : 1.0;
+    if (rule.schedule == COSINE) return 0.5 * (1.0 + cos(pi * done));
+    if (rule.schedule == LINEAR) return done < 0.5 ? 1.0 : 2.0 * (1.0 - done);
+    return 1.0;
+}
+
+// Weight of the newest iterate in a polynomial-decay average (Shamir and Zhang 2013), the last of `age` updates,
+// itself `share` of one.
+inline double newest(double forgetting, double age, double share) {
+    return (forgetting + 1.0) * share / (age + forgetting * share);
+}
+
+inline double soft_threshold(double value, double width) {
+    if (value > width) return value - width;
+    if (value < -width) return value + width;
+    return value - value;  // 0, and NaN stays NaN
+}
+
+// The rate of update t. Losses with kinks have no curvature: their steps go with the spread of the residuals,
+// 1.4826 root^2, where root is the running mean of sqrt|r|: finite for residuals without a mean.
+inline double rate_at(const Rule &rule, int64_t t, double age, const double *root) {
+    double rate = rule.rate;
+    if (rule.slowing > 0.0) {
+        const double early = 1.0 / (rule.first + rule.slowing * age);
+        if (early > rate) rate = early;
+    }
+    rate *= rule.factor * decay(rule, t);
+    if (rule.kink > 0.0) {
+        rate *= rule.kink * (1.4826 * *root * *root);
+        if (rule.kink_power > 0.0) rate *= pow(1.0 + rule.rate * age / rule.kink_updates, -rule.kink_power);
+        if (rate > rule.kink_limit) rate = rule.kink_limit;
+    }
+    return rate;
+}
+
+// Whether an update at this rate may overshoot its own batch.
+inline bool must_land(const Rule &rule, double age) {
+    return rule.landing > 0.0 && rule.first + rule.slowing * age < 1.0 / rule.rate;
+}
+
+// The factor of a gradient whose square is `square` and along which the batch has the curvature `curved` / square.
+inline double landing_factor(const Rule &rule, double rate, double square, double curved) {
+    return rate * curved > rule.landing * square ? rule.landing * square / (rate * curved) : 1.0;
+}
+
+// Take the residuals of a batch into the running mean of their roots.
+inline void take_root(const Rule &rule, double forgetting, double age, double mean, double share, double *root) {
+    if (rule.kink > 0.0) *root += newest(forgetting, age, share) * (mean - *root);
+}
+
+}  // namespace
