@@ -5,6 +5,7 @@ from sklearn_sgdopt._display_comparison import SolverComparisonDisplay
 from sklearn_sgdopt._display_path import DescentPathDisplay
 from sklearn_sgdopt._minimize import minimize_adam, minimize_gd, minimize_momentum
 from sklearn_sgdopt._regressor import GradientDescentRegressor
+from sklearn_sgdopt._show_versions import show_versions
 
 __version__ = "0.1.0"
 
@@ -17,4 +18,5 @@ __all__ = [
     "minimize_adam",
     "minimize_gd",
     "minimize_momentum",
+    "show_versions",
 ]

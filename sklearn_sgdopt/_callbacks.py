@@ -62,7 +62,7 @@ class EpochTasks:
         """End the task of an epoch; return whether a callback wants to stop."""
         stop = self._finish(self.epoch)
         self.epoch = None
-        if not stop and done < self.epochs and outcome.status == 0:
+        if not (stop or outcome.diverged) and done < self.epochs:
             self._begin()
         return bool(stop)
 

@@ -28,7 +28,7 @@ def pyplot(display: str) -> Any:
         import matplotlib.pyplot as plt
     except ImportError as error:
         raise ImportError(
-            f"{display} needs matplotlib, which is not installed: pip install sklearn-sgdopt[plot]"
+            f"{display} needs matplotlib, which is not installed: pip install matplotlib"
         ) from error
     return plt
 
@@ -112,13 +112,13 @@ class LossCurveDisplay:
     loss_curves : dict of str to array-like of shape (n_epochs,)
         For each estimator the loss of each epoch.
     validation_curves : dict of str to array-like of shape (n_epochs,), default=None
-        The loss of held-out rows, for the estimators that have one.
+        The loss of held-out samples, for the estimators that have any.
     updates_per_epoch : dict of str to float, default=None
-        For each estimator the updates in an epoch, for ``x="updates"``.
+        Number of updates in an epoch for each estimator, for ``x="updates"``.
     seconds : dict of str to array-like of shape (n_epochs,), default=None
-        For each estimator the time after each epoch, for ``x="seconds"``, where it is known.
+        Time after each epoch for each estimator, for ``x="seconds"``, if it is known.
     loss : str, default="squared_error"
-        Which loss it is, for the axis label.
+        Name of the loss, for the axis label.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ class LossCurveDisplay:
     See Also
     --------
     SolverComparisonDisplay : Trains solvers and measures the time they take.
-    DescentPathDisplay : The way through the loss surface.
+    DescentPathDisplay : The path of the parameters across the loss surface.
 
     Examples
     --------
@@ -172,9 +172,9 @@ class LossCurveDisplay:
         estimator : GradientDescentRegressor
             A fitted estimator.
         name : str, default=None
-            Its name in the legend; the solver if not given.
+            Name in the legend. Default: the solver.
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones if not given.
+            Axes to draw on. Default: new ones.
         **kwargs : dict
             Passed on to `plot`.
 
@@ -193,9 +193,9 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimators : dict of str to GradientDescentRegressor, or list of GradientDescentRegressor
-            Fitted estimators with the same loss; those of a list are named by their solver.
+            Fitted estimators with the same loss. Those in a list are named by their solver.
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones if not given.
+            Axes to draw on. Default: new ones.
         **kwargs : dict
             Passed on to `plot`.
 
@@ -234,11 +234,11 @@ class LossCurveDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones if not given.
+            Axes to draw on. Default: new ones.
         x : {"epochs", "updates", "seconds"}, default="epochs"
-            What the loss is drawn against. Fitted estimators keep no times.
+            Horizontal axis. Fitted estimators keep no times, so "seconds" needs ``seconds``.
         validation : bool or "auto", default="auto"
-            Whether to draw validation curves. "auto": those with a value for each epoch.
+            Whether to draw validation curves. "auto": if there is a value for each epoch.
         log_scale : bool, default=False
             Whether the axis of the loss is logarithmic.
         line_kwargs : dict, default=None
@@ -254,7 +254,7 @@ class LossCurveDisplay:
         Raises
         ------
         ValueError
-            If ``x`` is none of the three or not known here, or a validation curve is asked for and absent.
+            If ``x`` is not one of the three or not known, or if a validation curve is asked for and missing.
         """
         plt = pyplot(type(self).__name__)
         held_out = {} if validation is False else self._checked_validation(required=validation is True)

@@ -30,22 +30,22 @@ BRIEF = 0.1  # seconds of timing up to which a fit is timed again
 class SolverComparisonDisplay:
     """Efficiency of solvers on given data: loss against epochs, and against seconds.
 
-    The loss is that of the parameters which the estimator would report after each epoch. Times
-    are those of whole calls of `fit` with 1, 2, 4, ... epochs, interpolated between, without
-    the time to compile. Use `from_data` or `from_estimators` to create one.
+    The loss is that of the parameters that the estimator would report after each epoch. Times are
+    those of whole calls of `fit` with 1, 2, 4, ... epochs, interpolated in between. Use `from_data` or
+    `from_estimators` to create one.
 
     Parameters
     ----------
     losses : dict of str to ndarray of shape (n_epochs,)
-        For each estimator the loss after each epoch.
+        Loss after each epoch for each estimator.
     seconds : dict of str to ndarray of shape (n_epochs,)
-        For each estimator the time that a fit with so many epochs takes.
+        Time of a fit with 1, 2, ... epochs for each estimator.
     least_squares : float, default=None
-        The loss of least squares on the same rows.
+        The loss of least squares on the same samples.
     loss : str, default="squared_error"
-        Which loss it is, for the axis label.
+        Name of the loss, for the axis label.
     rows : {"training", "validation"}, default="training"
-        Which rows it is of, for the axis label.
+        Which samples the loss is of, for the axis label.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class SolverComparisonDisplay:
 
     See Also
     --------
-    LossCurveDisplay : Loss curves of estimators that are fitted already.
+    LossCurveDisplay : Loss curves of fitted estimators.
 
     Examples
     --------
@@ -102,28 +102,28 @@ class SolverComparisonDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Train each solver on the rows and draw how fast it gets where.
+        """Train each solver on the data and draw its loss against epochs and seconds.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows to train on.
+            Samples to train on.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         solvers : sequence of str, default=("gd", "sgd", "momentum", "adam")
             Solvers to compare.
         estimator : GradientDescentRegressor, default=None
-            Gives all other parameters; the default ones if not given.
+            Estimator with all other parameters. Default: default settings.
         epochs : int, default=50
-            Epochs that each solver makes; ``tol`` stops none.
+            Number of epochs of each solver. ``tol`` is not used.
         X_val : array-like of shape (n_validation, n_features), default=None
-            Rows whose loss is drawn, instead of that of the rows trained on.
+            Samples whose loss is drawn instead of the training loss.
         y_val : array-like of shape (n_validation,) or (n_validation, n_outputs), default=None
             Their targets.
         random_state : int, RandomState instance or None, default=None
-            Seed of the shuffling; that of ``estimator`` if not given.
+            Seed of the shuffling. Default: that of ``estimator``.
         ax : sequence of two matplotlib Axes, default=None
-            Axes to draw on; new ones if not given.
+            Axes to draw on. Default: new ones.
         **kwargs : dict
             Passed on to `plot`.
 
@@ -153,24 +153,24 @@ class SolverComparisonDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Train clones of estimators on the rows and draw how fast they get where.
+        """Train clones of estimators and draw their loss against epochs and seconds.
 
         Parameters
         ----------
         estimators : dict of str to GradientDescentRegressor, or list of GradientDescentRegressor
-            What to compare, with one loss; those of a list are named by their solver.
+            Estimators with the same loss. Those in a list are named by their solver.
         X : array-like of shape (n_samples, n_features)
-            Rows to train on.
+            Samples to train on.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Their targets.
         epochs : int, default=50
-            Epochs that each makes; ``tol`` and early stopping stop none.
+            Number of epochs of each. ``tol`` and early stopping are not used.
         X_val : array-like of shape (n_validation, n_features), default=None
-            Rows whose loss is drawn, instead of that of the rows trained on.
+            Samples whose loss is drawn instead of the training loss.
         y_val : array-like of shape (n_validation,) or (n_validation, n_outputs), default=None
             Their targets.
         ax : sequence of two matplotlib Axes, default=None
-            Axes to draw on; new ones if not given.
+            Axes to draw on. Default: new ones.
         **kwargs : dict
             Passed on to `plot`.
 
@@ -219,11 +219,11 @@ class SolverComparisonDisplay:
         Parameters
         ----------
         ax : sequence of two matplotlib Axes, default=None
-            Axes against epochs and against seconds; new ones if not given.
+            Axes against epochs and against seconds. Default: new ones.
         excess : bool or "auto", default="auto"
-            Whether to draw by how much the loss is above that of least squares, which tells apart what noise
-            in y makes look alike. "auto": of training rows, where it is known. Otherwise least squares
-            is drawn as a line.
+            Whether to draw the excess over the loss of least squares. It shows differences that are small
+            compared with the noise in y. "auto": if the training loss of least squares is known. Otherwise
+            least squares is drawn as a line.
         log_scale : bool, default=True
             Whether the axis of the loss is logarithmic.
         line_kwargs : dict, default=None
@@ -239,7 +239,7 @@ class SolverComparisonDisplay:
         Raises
         ------
         ValueError
-            If ``ax`` is not two axes, or ``excess`` is asked for where least squares is not known.
+            If ``ax`` is not two axes, or ``excess`` is asked for and least squares is not known.
         """
         plt = pyplot(type(self).__name__)
         if excess == "auto":

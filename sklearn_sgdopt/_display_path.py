@@ -20,8 +20,8 @@ MOST_MARKERS = 60  # updates up to which each is marked
 class DescentPathDisplay:
     """Paths of solvers, update by update, across the mean squared error over two parameters.
 
-    The surface is that of the rows, without penalty; all other parameters stay at the values
-    that the first estimator is fitted with. The iterates are drawn, not their averages. Use
+    The surface is the mean squared error on the data, without penalty. All other parameters have
+    the values of the first fitted estimator. The iterates are drawn, not their averages. Use
     `from_estimator` or `from_estimators` to create one.
 
     Parameters
@@ -33,11 +33,11 @@ class DescentPathDisplay:
     response : ndarray of shape (grid_resolution, grid_resolution)
         Mean squared error there.
     minimum : ndarray of shape (2,)
-        Where in the plane it is least.
+        Parameters with the smallest error in the plane.
     least : float
-        Its value there.
+        The smallest error.
     paths : dict of str to ndarray of shape (n_updates + 1, 2)
-        For each estimator the start and the parameters after each update.
+        Start and parameters after each update, for each estimator.
     labels : tuple of two str
         Names of the two parameters.
 
@@ -101,13 +101,13 @@ class DescentPathDisplay:
         Parameters
         ----------
         estimator : GradientDescentRegressor
-            What to train, fitted or not; it stays as it is.
+            Estimator to clone and train, fitted or not.
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
         y : array-like of shape (n_samples,)
             Targets.
         name : str, default=None
-            Its name in the legend; the solver if not given.
+            Name in the legend. Default: the solver.
         **kwargs : dict
             Passed on to `from_estimators`.
 
@@ -140,28 +140,28 @@ class DescentPathDisplay:
         Parameters
         ----------
         estimators : dict of str to GradientDescentRegressor, or list of GradientDescentRegressor
-            What to train, fitted or not; those of a list are named by their solver.
+            Estimators to clone and train, fitted or not. Those in a list are named by their solver.
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
         y : array-like of shape (n_samples,)
             Targets.
         parameters : sequence of two int or str, default=None
-            The two parameters: features, by index or name, or "intercept". If not given, the
-            first two coefficients, or the slope and the intercept where there is one feature.
+            The two parameters: features, by index or name, or "intercept". Default: the first two
+            coefficients, or the slope and the intercept if there is one feature.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
+            Weights of the samples.
         max_updates : int, default=100
-            Updates drawn of each path.
+            Number of updates to draw.
         coordinates : {"standardized", "data"}, default="standardized"
-            Units of the parameters: those of features with mean 0 and variance 1, or of the data,
-            in which the surface is often too narrow a valley to be seen. This is independent of
-            the coordinates that the estimators move in.
+            Units of the parameters: those of features with mean 0 and variance 1, or those of the
+            data, in which the surface is often too narrow to be seen. This is independent of the
+            coordinates of training.
         grid_resolution : int, default=100
-            Points of the grid along each axis.
+            Number of grid points along each axis.
         margin : float, default=0.15
-            Room around paths and minimum, as part of their extent.
+            Margin around paths and minimum, as a fraction of their extent.
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones if not given.
+            Axes to draw on. Default: new ones.
         **kwargs : dict
             Passed on to `plot`.
 
@@ -240,7 +240,7 @@ class DescentPathDisplay:
         Parameters
         ----------
         ax : matplotlib Axes, default=None
-            Axes to draw on; new ones if not given.
+            Axes to draw on. Default: new ones.
         contour_kwargs : dict, default=None
             Keywords for the contour lines, as of matplotlib's `contour`.
         path_kwargs : dict, default=None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning, approx_fprime
 
-from sklearn_sgdopt._lazy import kernels
+from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._validation import PARAMETERS, Check, integer, number
 
 Function = Callable[..., Any]
@@ -119,8 +119,10 @@ def _descend(
     rule: Rule, problem: Problem, x0: np.ndarray, callback: Function | None, *, maxiter: int, gtol: float
 ) -> tuple[Termination, Point, int]:
     """Run the rule from ``x0``; return why it ended, where, and after how many iterations."""
-    report, update_vector = _reporter(callback), kernels().update_vector
-    hyperparameters = [float(value) for value in rule[1:]]
+    report = _reporter(callback)
+    code, rate, *rest = rule
+    hyperparameters: dict[str, Any] = dict(zip(Rule._fields[2:], map(float, rest), strict=True))
+    kernel_rule = _kernels.Rule(code, float(rate), **hyperparameters)
     first, second = np.zeros_like(x0), np.zeros_like(x0)
     point, nit = problem.at(x0), 0
     if not point.is_finite():
@@ -132,7 +134,7 @@ def _descend(
             return Termination.EXHAUSTED, point, nit
         x = point.x.copy()
         with np.errstate(over="ignore", invalid="ignore"):
-            update_vector(rule.code, x, point.jac, first, second, *hyperparameters, nit + 1)
+            _kernels.update_vector(kernel_rule, x, point.jac, first, second, nit + 1)
         proposal = problem.at(x)
         if not proposal.is_finite():
             return Termination.DIVERGED, point, nit
@@ -207,18 +209,18 @@ def minimize_gd(
     x0 : array_like of shape (n,)
         The start.
     args : tuple, default=()
-        More arguments of ``fun`` and ``jac``.
+        Further arguments of ``fun`` and ``jac``.
     jac : callable, optional
-        The gradient, ``jac(x, *args) -> array_like of shape (n,)``. Without it forward differences are
-        taken: n + 1 more evaluations an iteration, and of no use for a noisy ``fun``.
+        The gradient, ``jac(x, *args) -> array_like of shape (n,)``. Default: forward
+        differences, with n + 1 more evaluations in each iteration. They do not work for a noisy ``fun``.
     callback : callable, optional
         Called after each iteration as ``callback(xk)``, or ``callback(intermediate_result=...)`` if that
         is its parameter's name, with ``x``, ``fun``, ``jac`` and ``nit``. May raise StopIteration.
     learning_rate : float, default=1e-3
-        The rate :math:`\gamma`; below 2 / L, with L the largest curvature, nothing diverges.
+        The rate :math:`\gamma`. Descent converges below 2 / L, with L the largest curvature.
     **options
-        ``maxiter`` : most iterations, default 10,000; ``gtol`` : stop when no component of the gradient
-        is larger, default ``tol`` or 1e-5; ``disp`` : whether to print how the run ended.
+        ``maxiter`` : largest number of iterations, default 10,000; ``gtol`` : stop when no component of the
+        gradient is larger, default ``tol`` or 1e-5; ``disp`` : whether to print how the run ended.
 
     Returns
     -------
@@ -254,7 +256,7 @@ def minimize_gd(
     >>> result.success, result.x.round(3)
     (True, array([ 1., -2.]))
     """
-    rule = Rule(kernels().SGD, learning_rate)
+    rule = Rule(_kernels.RULES["sgd"], learning_rate)
     return _minimize(rule, Problem(fun, jac, args), x0, callback, **options)
 
 
@@ -319,7 +321,7 @@ def minimize_momentum(
     (True, array([1., 1.]))
     """
     _check_options(nesterov=nesterov)
-    code = kernels().NESTEROV if nesterov else kernels().MOMENTUM
+    code = _kernels.RULES["nesterov" if nesterov else "momentum"]
     rule = Rule(code, learning_rate, momentum=momentum)
     return _minimize(rule, Problem(fun, jac, args), x0, callback, **options)
 
@@ -381,7 +383,7 @@ def minimize_adam(
 
     Examples
     --------
-    A gradient with noise stands for stochastic descent; from a saddle it finds the way down.
+    A gradient with noise, as that of mini-batches. It leaves a saddle point:
 
     >>> import numpy as np
     >>> from scipy.optimize import minimize
@@ -395,5 +397,5 @@ def minimize_adam(
     >>> round(result.fun, 2)
     -1.0
     """
-    rule = Rule(kernels().ADAM, learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    rule = Rule(_kernels.RULES["adam"], learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     return _minimize(rule, Problem(fun, jac, args), x0, callback, **options)

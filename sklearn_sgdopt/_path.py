@@ -1,5 +1,6 @@
 """The path that the parameters take, update by update."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ def record_path(
     fitted = clone(estimator)
     _, targets, _ = check_rows(clone(estimator), X, y, reset=True)
     trace = np.full((max_updates + 1, targets.shape[1], np.shape(X)[1] + 1), np.nan)
-    fitted._fit(X, y, sample_weight, trace=trace)
-    coordinates = fitted._state.coordinates
-    steps = [coordinates.to_data_units(theta) for theta in trace[: fitted.t_ + 1]]
-    return fitted, np.array([coef for coef, _ in steps]), np.array([intercept for _, intercept in steps])
+    validate = partial(fitted._validate, X, y, sample_weight, (None, None), (None, None))
+    fitted._train(validate, trace=trace)
+    steps, center = trace[: fitted.t_ + 1], fitted._state.coordinates.center
+    return fitted, steps[..., :-1], steps[..., -1] - steps[..., :-1] @ center

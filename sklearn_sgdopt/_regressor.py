@@ -1,44 +1,77 @@
-"""The estimator: its parameters, the order of a fit, and what is left on it afterwards."""
+"""The estimator: its parameters, the order of a call, and what is left on it afterwards."""
 
-import copy
+import operator
+from array import array
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Literal, Self
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sgdopt import _training as training
 from sklearn_sgdopt._callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
-from sklearn_sgdopt._diagnosis import warn_of_divergence, warn_of_slow_convergence
-from sklearn_sgdopt._lazy import kernels
-from sklearn_sgdopt._objective import best_constant
-from sklearn_sgdopt._optimizer_state import OptimizerState
-from sklearn_sgdopt._plan import earliest_stop
-from sklearn_sgdopt._rows import make_rows, without_weightless
+from sklearn_sgdopt._chunked import Source
+from sklearn_sgdopt._diagnosis import tell
+from sklearn_sgdopt._hints import unknown_parameters, with_hints
+from sklearn_sgdopt._monitors import Outcome
+from sklearn_sgdopt._observation import observe
+from sklearn_sgdopt._problem import Inputs, Problem, make_problem, place
+from sklearn_sgdopt._settings import Settings
+from sklearn_sgdopt._state import State
+from sklearn_sgdopt._survey import survey
+from sklearn_sgdopt._threads import ordered_map
+from sklearn_sgdopt._training import most_epochs, train
 from sklearn_sgdopt._validation import (
+    PARAMETERS,
+    advance,
+    check_coefficients,
+    check_features,
+    check_held_out,
     check_parameters,
     check_rows,
     check_start,
     check_weights,
     is_ready,
-    make_generator,
+    make_seed,
 )
 
-# Found by benchmarks/defaults.py: enough for every data set tried, at twice the time of
-# StandardScaler and SGDRegressor at most. A "gd" epoch costs nothing that grows with the rows.
-GD_EPOCHS = 10_000
-LEAST_EPOCHS, MOST_EPOCHS, ENOUGH_UPDATES = 70, 1000, 3000
+STATE_VERSION = 1
+CURVES = ("_loss_curve", "_validation_curve")
+# Parameters that a state depends on: after a change its coordinates and its patience are made anew.
+ESSENTIAL = frozenset(
+    [
+        "solver",
+        "loss",
+        "delta",
+        "quantile",
+        "penalty",
+        "alpha",
+        "l1_ratio",
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "power_t",
+        "momentum",
+        "nesterov",
+        "beta_1",
+        "beta_2",
+        "epsilon",
+        "standardize",
+        "whiten",
+        "fit_intercept",
+    ]
+)
 
 
 class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, RegressorMixin, BaseEstimator):
     r"""Linear regression by gradient descent, on raw data and with default settings.
 
-    Minimises the mean loss of ``X @ coef_ + intercept_`` by one of four solvers. With
-    :math:`g_k` the mean gradient of a batch of m rows and :math:`\gamma` the learning rate:
+    Minimises the mean loss of ``X @ coef_ + intercept_`` by one of four solvers. With :math:`g_k` the mean
+    gradient of a batch of samples and :math:`\gamma` the learning rate:
 
-    - "gd", on all rows, and "sgd", on mini-batches:
+    - "gd", with all samples in a batch, and "sgd", with mini-batches:
       :math:`a_{k+1} = a_k - \gamma g_k`;
     - "momentum": :math:`m_k = \eta m_{k-1} + g_k`, :math:`a_{k+1} = a_k - \gamma m_k`;
     - "adam": :math:`m_k = \beta_1 m_{k-1} + (1 - \beta_1) g_k`,
@@ -46,47 +79,40 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
       :math:`a_{k+1} = a_k - \gamma \hat m_k / \sqrt{\hat v_k + \epsilon}`, where
       :math:`\hat m_k = m_k / (1 - \beta_1^k)` and :math:`\hat v_k = v_k / (1 - \beta_2^k)`.
 
-    Squared error carries no factor 1/2. By default the parameters move in standardised
-    coordinates, at a rate taken from the curvature of the data, and their average is reported.
+    Squared error has no factor 1/2. By default training runs in coordinates in which the features have
+    variance 1 and no correlation, with a rate computed from the data, and the average of the iterates is
+    reported.
 
     Parameters
     ----------
     solver : {"gd", "sgd", "momentum", "adam"}, default="adam"
         The update rule.
     loss : str, default="squared_error"
-        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive" or "quantile".
-        Loss of a residual r: ``r^2``; huber ``r^2`` up to ``|r| = delta`` and
-        ``2 delta |r| - delta^2`` beyond; epsilon-insensitive ``max(0, |r| - delta)`` or its square;
-        quantile ``q r`` for targets above the prediction and ``(q - 1) r`` below.
+        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive" or "quantile". The
+        formulas are in the user guide.
     delta : float or "auto", default="auto"
-        Width of the huber and the insensitive losses, in units of y. "auto" is 1.35 (huber) or
-        0.1 (insensitive) robust standard deviations of the first targets seen.
+        Width of the huber and the insensitive losses, in units of y. "auto" is 1.35 (huber) or 0.1
+        (insensitive) robust standard deviations of the first targets seen.
     quantile : float, default=0.5
-        The quantile, in (0, 1), that the quantile loss estimates.
+        The quantile that the quantile loss estimates, in (0, 1).
     penalty : {None, "l2", "l1", "elasticnet"}, default=None
-        Penalty on the coefficients that are optimised (the standardised ones with
-        ``standardize=True``), never on the intercept. The objective is
-        ``mean loss + alpha * (l1_ratio * |a|_1 + (1 - l1_ratio) / 2 * |a|^2)``. Iterates are made exactly
-        zero by a proximal step in each update. Averages of them, with ``learning_rate="auto"`` and a
-        smooth loss, are by proximal steps on all rows at the end of `fit`; elsewhere small averages of
-        coefficients that stand at zero are reported as zero, and with held-out rows all as they are.
+        Penalty on the standardised coefficients a, never on the intercept. The objective is
+        ``mean loss + alpha * (l1_ratio * |a|_1 + (1 - l1_ratio) / 2 * |a|^2)``.
     alpha : float, default=1e-4
         Strength of the penalty.
     l1_ratio : float, default=0.15
         Share of l1 in "elasticnet".
     epochs : int or "auto", default="auto"
-        Most passes over the data that `fit` makes. "auto" is 10,000 for "gd", whose epochs are
-        nearly free, and otherwise 70, or up to 1000 until there are 3000 updates.
+        Maximum number of passes over the data in `fit`. "auto" is computed from the rate and the size of the
+        data, up to 1000 (10,000 updates where each uses all samples).
     batch_size : int, default=32
-        Rows in an update; more than there are means all. "gd" always uses all.
+        Number of samples in an update; all samples if there are fewer. "gd" always uses all.
     learning_rate : float or "auto", default="auto"
-        The rate :math:`\gamma`. "auto" takes it from bounds on the curvature of the data, for "adam"
-        from the spread of y (``epsilon`` is then in units of the variance of y). Updates of "gd",
-        and of "sgd" where a whole batch holds all rows, search along the gradient, each for its own, where
-        loss and penalty are smooth and `schedule` is "constant"; see the user guide.
+        The rate :math:`\gamma`. "auto" is computed from the curvature of the data. A float is used in the
+        coordinates of training: in white ones the curvature is 2 for every data set.
     schedule : {"constant", "invscaling", "cosine", "adaptive"}, default="constant"
-        How the rate changes with the update t: not at all, :math:`\gamma / t^{power\_t}`, by half a
-        cosine wave to 0 over `epochs`, or divided by 5 whenever `n_iter_no_change` epochs bring no gain.
+        Change of the rate with the number of updates t: none, :math:`\gamma / t^{power\_t}`, half a cosine
+        wave to 0 over `epochs`, or division by 5 whenever `n_iter_no_change` epochs bring no gain.
     power_t : float, default=0.25
         Exponent of "invscaling".
     momentum : float, default=0.9
@@ -96,39 +122,38 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of Adam's moments, in [0, 1).
     epsilon : float, default=1e-8
-        Adam's :math:`\epsilon`, inside the square root.
+        Adam's :math:`\epsilon`, inside the square root. Not used with ``learning_rate="auto"``.
     standardize : bool, default=True
-        Optimise in coordinates with mean 0 and variance 1 (sparse X: variance 1), as with a
-        StandardScaler in front; X is not copied, and ``coef_`` is in the data's units. In a stream
-        mean and variance are those of all chunks so far. A constant column gets coefficient 0.
+        Train in coordinates with mean 0 and variance 1 (sparse X: variance 1), as behind a StandardScaler. X
+        is not copied, and ``coef_`` is in the data's units. A constant column gets the coefficient 0.
+    whiten : bool or "auto", default="auto"
+        Remove correlations between features as well. "gd" with squared error is then a damped Newton method.
+        "auto": for dense X with at most 256 features and no l1 penalty. True needs ``standardize=True``.
     fit_intercept : bool, default=True
-        Whether to learn an intercept. Without one, columns are scaled by their root mean square.
+        Whether to learn an intercept. Without one, columns are divided by their root mean square.
     average : bool or "auto", default="auto"
-        Report polynomial-decay averages of the iterates (Shamir and Zhang 2013). "auto": where gradients
-        are estimates, that is not for "gd" unless in a stream or with a loss that has kinks.
+        Report the polynomial-decay average of the iterates. "auto": not for "gd" in `fit`, and not for losses
+        with kinks in `fit`, whose automatic rate ends at zero.
     shuffle : bool, default=True
-        Whether to visit the rows in a new random order each epoch. If not, the automatic rate is shorter:
-        batches of sorted rows are no sample of all rows.
+        Whether to visit the samples in a new random order each epoch. Without, the automatic rate is smaller.
     tol : float or None, default=1e-6
-        Training stops when the objective has not fallen by `tol` times the loss of the constant
-        predictor for a while. None: run all epochs.
+        Training stops when the objective no longer improves by this fraction. None: run all epochs.
     n_iter_no_change : int, default=5
-        That while, in epochs; a quarter of the epochs made if that is more.
+        Number of epochs without improvement to wait before stopping, at least.
     early_stopping : bool, default=False
-        Whether `fit` stops on the loss of held-out rows, and brings back the parameters that had the least.
-        `partial_fit` records the loss of ``X_val`` and leaves stopping to its caller.
+        Whether `fit` stops on the loss of held-out samples, and restores the parameters with the smallest
+        one.
     validation_fraction : float, default=0.1
-        Share of the rows held out where `fit` is given no ``X_val``.
+        Fraction of the samples held out if `fit` is given no ``X_val``.
     warm_start : bool, default=False
-        Whether `fit` goes on from where the last call ended.
+        Whether `fit` continues from where the last call ended.
     n_jobs : int, default=None
-        Threads that sum the gradient of a batch, where it takes a million products or more; products of
-        "gd" with squared error are BLAS's. ``None`` means 1 unless in a :obj:`joblib.parallel_backend`
-        context, -1 all processors. Results do not depend on it.
+        Number of threads for the gradient of very large batches. ``None`` means 1 unless in a
+        :obj:`joblib.parallel_backend` context, -1 all processors. Results do not depend on it.
     random_state : int, RandomState instance or None, default=None
         Seed of the shuffling.
     verbose : int, default=0
-        Print a line an epoch.
+        Print one line for each epoch.
 
     Attributes
     ----------
@@ -137,41 +162,42 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     intercept_ : float or ndarray of shape (n_outputs,)
         Intercept, in units of y.
     loss_curve_ : list of float
-        For each epoch the mean loss seen, each batch at the parameters that met it, in the units of
-        the loss (squared error: y squared). Goes on through `partial_fit` and ``warm_start``.
+        Mean loss in each epoch, each batch before its update. It continues through `partial_fit` and
+        ``warm_start``.
     validation_curve_ : list of float
-        For each epoch the loss of the held-out rows at the parameters reported; only where there are any.
+        Loss of the held-out samples after each epoch, at the reported parameters; only if there are any.
     n_iter_ : int
-        Epochs made.
+        Number of epochs made.
     t_ : int
-        Updates made.
+        Number of updates made.
     learning_rate_ : float or ndarray of shape (n_outputs,)
-        The rate in force: where updates search for it, that of the last one.
+        The rate that was used.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the features, where X has them.
+        Names of the features, if X has names.
 
     See Also
     --------
     sklearn.linear_model.LinearRegression : Solves small dense problems exactly.
-    sklearn.linear_model.SGDRegressor : Stochastic gradient descent, one row at a time.
+    sklearn.linear_model.SGDRegressor : Stochastic gradient descent, one sample at a time.
 
     Notes
     -----
-    All state of the optimisation lives on the fitted estimator: `partial_fit` goes on exactly where the last
-    call ended, also with a pickle in between. With batches smaller than the data, or in the plain setting,
-    `fit` with ``epochs=k`` and ``tol=None`` equals k calls of `partial_fit` on the same rows, shuffling
-    included, to the last bit; for "gd" also with ``average`` True or False. (The automatic rate is careful
-    in a stream, where even a batch of all rows is but a sample.)
+    The state of the optimisation is part of the fitted estimator: `partial_fit` continues exactly where the
+    last call ended, also after a pickle. In the plain setting (``standardize=False``, ``average=False``, a
+    float rate and ``schedule="constant"``), `fit` with ``epochs=k`` and ``tol=None`` equals k calls of
+    `partial_fit` on the same samples to the last bit. With default settings this holds for "sgd", "momentum"
+    and "adam" with a smooth loss, in batches smaller than the data, unless features are nearly collinear; see
+    the user guide on streams.
 
     References
     ----------
-    O. Shamir and T. Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013.
-    R. M. Gower et al., "SGD: general analysis and improved rates", ICML 2019.
-    M. Raydan and B. F. Svaiter, "Relaxed steepest descent and Cauchy-Barzilai-Borwein method",
-    Computational Optimization and Applications 2002.
-    D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    - O. Shamir and T. Zhang, "Stochastic gradient descent for non-smooth optimization", ICML 2013.
+    - R. M. Gower et al., "SGD: general analysis and improved rates", ICML 2019.
+    - A. Kessy, A. Lewin and K. Strimmer, "Optimal whitening and decorrelation", Amer. Statistician 2018.
+    - A. Defazio et al., "When, why and how much? Adaptive learning rate scheduling by refinement", 2023.
+    - D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
 
     Examples
     --------
@@ -183,11 +209,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     0.52
     """
 
-    _doc_link_module = "sklearn_sgdopt"
-    _doc_link_template = (
-        "https://sklearn-sgdopt.readthedocs.io/en/stable/generated/{estimator_module}.{estimator_name}.html"
-    )
-
+    @with_hints
     def __init__(
         self,
         solver: Literal["gd", "sgd", "momentum", "adam"] = "adam",
@@ -209,6 +231,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
         standardize: bool = True,
+        whiten: bool | Literal["auto"] = "auto",
         fit_intercept: bool = True,
         average: bool | Literal["auto"] = "auto",
         shuffle: bool = True,
@@ -239,6 +262,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.standardize = standardize
+        self.whiten = whiten
         self.fit_intercept = fit_intercept
         self.average = average
         self.shuffle = shuffle
@@ -250,6 +274,24 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by their names.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters with their new values.
+
+        Returns
+        -------
+        self : GradientDescentRegressor
+            The estimator.
+        """
+        names = [name for name in params if "__" not in name]
+        if told := unknown_parameters(names, self.get_params(deep=False)):
+            raise ValueError(f"Invalid parameter: {type(self).__name__} has no parameter {told}.")
+        return super().set_params(**params)
 
     @with_callbacks
     def fit(
@@ -267,19 +309,19 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows; float32 or float64 C-contiguous arrays are not copied.
+            Samples. float32 or float64 C-contiguous arrays are not copied.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, at least 0 and not all 0: a weight of 2 counts a row twice.
+            Weights, at least 0 and not all 0: a weight of 2 counts a sample twice.
         coef_init : array-like of shape (n_features,) or (n_outputs, n_features), default=None
-            Coefficients to start from, in the data's units; 0 if not given.
+            Coefficients to start from, in the data's units. Default: 0.
         intercept_init : float or array-like of shape (n_outputs,), default=None
-            Intercept to start from. If not given: 0 with ``standardize=False``, otherwise such that the
-            starting function goes through the mean of X and y.
+            Intercept to start from. Default: 0 with ``standardize=False``, otherwise the value at which the
+            starting model predicts the mean of y (other losses: the median or the quantile) at the mean of X.
         X_val : array-like of shape (n_validation, n_features), default=None
-            Held-out rows for ``validation_curve_`` and early stopping. In a Pipeline they arrive as they
-            are given: name them in the Pipeline's ``transform_input``.
+            Held-out samples for ``validation_curve_`` and early stopping. A Pipeline does not transform them
+            unless they are named in its ``transform_input``.
         y_val : array-like of shape (n_validation,) or (n_validation, n_outputs), default=None
             Their targets.
 
@@ -291,27 +333,31 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data are not as described; a fitted model stays as it was.
+            If a parameter or the data are not as described. A fitted model stays as it was.
         """
         start = (coef_init, intercept_init)
-        return self._fit(X, y, sample_weight, start=start, validation=(X_val, y_val))
+        validate = partial(self._validate, X, y, sample_weight, start, (X_val, y_val))
+        return self._train(validate)
 
     @with_callbacks
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
     ) -> Self:
-        """Make one epoch over a chunk of a stream; everything learned so far goes on.
+        """Make one epoch over a chunk of a stream, and continue from everything learned so far.
+
+        `predict` may run in other threads meanwhile: it uses the model from before or after the call. Let
+        only one thread train a model: of two calls at once only the one that ends last counts.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows of this chunk.
+            Samples of this chunk.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights. A chunk whose weights are all 0 changes nothing.
         X_val : array-like of shape (n_validation, n_features), default=None
-            Held-out rows for ``validation_curve_``.
+            Held-out samples for ``validation_curve_``.
         y_val : array-like of shape (n_validation,) or (n_validation, n_outputs), default=None
             Their targets.
 
@@ -323,217 +369,263 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Raises
         ------
         ValueError, TypeError
-            If a parameter or the data are not as described; the model stays as it was.
+            If a parameter or the data are not as described. The model stays as it was.
         """
-        return self._fit(X, y, sample_weight, stream=True, validation=(X_val, y_val))
+        validate = partial(self._validate, X, y, sample_weight, (None, None), (X_val, y_val), fast=True)
+        return self._train(validate, stream=True)
+
+    @with_callbacks
+    def fit_chunks(
+        self, chunks: Iterable[Any], *, X_val: Any = None, y_val: Any = None, transform: Any = None
+    ) -> Self:
+        """Train for up to ``epochs`` epochs on data that need not fit in memory.
+
+        A first pass over the chunks takes statistics, then each epoch is a pass. "gd" with squared error
+        needs the first pass only. ``fit_chunks([(X, y)])`` equals ``fit(X, y)``.
+
+        Parameters
+        ----------
+        chunks : iterable
+            Gives ``(X, y)`` or ``(X, y, sample_weight)``, again and again: a list, or an object whose
+            ``__iter__`` starts anew, such as those of :mod:`sklearn_sgdopt.chunks`. The samples of a chunk
+            are shuffled; the order of chunks is that of the source. If it has names in ``feature_names_in_``,
+            those are the features'.
+        X_val : array-like of shape (n_validation, n_features), default=None
+            Held-out samples for ``validation_curve_`` and early stopping, as ``transform`` would give them.
+        y_val : array-like of shape (n_validation,) or (n_validation, n_outputs), default=None
+            Their targets.
+        transform : transformer, default=None
+            A fitted transformer, applied to the X of each chunk. The model is one of what it gives.
+
+        Returns
+        -------
+        self : GradientDescentRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or a chunk is not as described; a chunk is named by its number in the pass, from 0.
+            A fitted model stays as it was.
+
+        Notes
+        -----
+        A batch does not cross chunks; one that is short counts in proportion. `tol` looks at the loss of some
+        4096 samples that the first pass keeps, and callbacks are shown these.
+        """
+        return self._train(partial(self._survey, chunks, transform, (X_val, y_val)))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the targets of rows.
+        """Predict the targets of samples.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Rows.
+            Samples.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions, float32 where coefficients and rows are.
+            Predictions; float32 if coefficients and samples are.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse="csr", dtype=[np.float64, np.float32])
-        return np.asarray(X @ self.coef_.T + self.intercept_)
+        fitted = vars(self).copy()  # at once: another thread may be publishing
+        X = check_features(self, X, reset=False)
+        return np.asarray(X @ fitted["coef_"].T + fitted["intercept_"])
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Mean loss in each epoch."""
+        return list(self._curve("_loss_curve"))
+
+    @property
+    def validation_curve_(self) -> list[float]:
+        """Loss of the held-out samples after each epoch."""
+        return list(self._curve("_validation_curve"))
+
+    def _curve(self, name: str) -> array:
+        if name not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name[1:] + '_'!r}")
+        return vars(self)[name]
 
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is refused by name, or told as divergence
-    def _fit(
+    def _train(
+        self,
+        validate: Callable[[State | None, Settings], Inputs],
+        *,
+        stream: bool = False,
+        trace: np.ndarray | None = None,
+    ) -> Self:
+        """Validate, train a copy of the state, publish: the model changes at the end, or not at all."""
+        before: State | None = vars(self).get("_state") if stream or self.warm_start else None
+        values, settings = self._resolve(stream=stream)
+        inputs = validate(before, settings)
+        if inputs.is_weightless:
+            if stream:
+                return self
+            raise ValueError("Sample weights must contain at least one non-zero number; all are zero.")
+        if before is None:
+            state = State.start(inputs.y.shape[1], inputs.X.shape[1], make_seed(self.random_state))
+        else:
+            state = before.copy()
+        asked = essential(values)
+        inputs, problem = make_problem(
+            settings, inputs, state, stream=stream, is_changed=asked != state.asked
+        )
+        if problem.is_changed:
+            state.patience, state.rate_factor = None, 1.0  # of another objective
+        state.asked, state.resolved = asked, (values, settings)
+        chunk = observe(state, problem)
+        place(state, problem, inputs.start)
+        tasks = self._tasks(state, inputs, problem)
+        with ordered_map(
+            settings.n_jobs, problem.samples.total * inputs.y.shape[1] * problem.samples.values
+        ) as each:
+            outcome, rate = train(state, problem, chunk, each=each, tasks=tasks, trace=trace)
+        if tasks is not None:
+            tasks.end()
+        self._publish(state, inputs, outcome, rate, goes_on=before is not None)
+        if before is None:
+            advance(self.random_state)
+        tell(state, problem, outcome, rate)
+        return self
+
+    def _resolve(self, *, stream: bool) -> tuple[tuple[Any, ...], Settings]:
+        """Return the checked values of all parameters and the settings that they make."""
+        state: State | None = vars(self).get("_state")
+        known = state.resolved if state is not None and state.resolved else ((), None)
+        values = check_parameters(self, known[0])
+        if stream and self.schedule == "cosine":
+            raise ValueError("schedule='cosine' needs an end to run to: use it with fit, not partial_fit.")
+        if known[1] is not None and values is known[0]:
+            return known
+        return values, Settings.resolve(dict(zip(PARAMETERS, values, strict=True)))
+
+    def _validate(
         self,
         X: Any,
         y: Any,
         sample_weight: Any,
+        start: tuple[Any, Any],
+        validation: tuple[Any, Any],
+        before: State | None,
+        _: Settings,
         *,
-        stream: bool = False,
-        start: tuple[Any, Any] = (None, None),
-        validation: tuple[Any, Any] = (None, None),
-        trace: np.ndarray | None = None,
-    ) -> Self:
-        """Validate, take up the state, train, assign what was learned."""
-        before: Any = getattr(self, "_state", None)
-        accepted = check_parameters(self, () if before is None else before.accepted)
-        if stream and self.schedule == "cosine":
-            raise ValueError("schedule='cosine' needs an end to run to: use it with fit, not partial_fit.")
-        goes_on = before is not None and (stream or self.warm_start)
-        given = X
-        checked, X, y, single = self._check_data(X, y, goes_on=goes_on, stream=stream)
-        weight = check_weights(sample_weight, len(y))
-        if weight is not None and not weight.any():
-            if stream:
-                return self
-            raise ValueError("Sample weights must contain at least one non-zero number; all are zero.")
-        outputs, features = y.shape[1], X.shape[1]
-        if goes_on and outputs != before.theta.shape[0]:
-            raise ValueError(
-                f"y has {outputs} outputs, but the model was fitted with {before.theta.shape[0]}."
-            )
-        coef, intercept = check_start(*start, outputs, features)
-        held_out = self._held_out_rows(checked, validation, outputs, like=X)
-        if goes_on and (coef is not None or intercept is not None):
-            before = copy.deepcopy(before)  # where to start is known to be sound only once it is placed
-        generator = before.generator if goes_on else make_generator(self.random_state)
-        state: OptimizerState = before if goes_on else OptimizerState.start(outputs, features, generator)
-        splits = held_out is None and self.early_stopping and not stream
-        if splits:
-            generator = copy.deepcopy(generator)  # a call that fails draws nothing
-            X, y, weight, held_out = self._split(X, y, weight, generator)
-        shown = (X if splits else given, y[:, 0] if single else y, weight)
-        X, y, weight = without_weightless(X, y, weight)
-        epochs = 1 if stream else self._most_epochs(*X.shape)
-
-        rows = make_rows(X, y, weight)
-        state.own()
-        if accepted != state.accepted:
-            state.best_loss, state.epochs_since_best = np.inf, 0  # of another objective, maybe
-        first = state.targets.mass == 0.0
-        moments = training.moments_for(self, rows, epochs=epochs, stream=stream)
-        labels = getattr(checked, "feature_names_in_", None)
-        training.observe(self, state, rows, moments, stream=stream, labels=labels)
-        state.generator = generator
-        self._place(state, rows, coef, intercept, first=first)
-        tasks = self._tasks(state, X, shown, epochs=epochs, single=single, labels=labels)
-        outcome = training.train(
-            self,
-            state,
-            rows,
-            epochs=epochs,
-            stream=stream,
-            moments=moments,
-            validation=None if held_out is None else make_rows(*held_out),
-            observer=tasks,
-            trace=trace,
+        fast: bool = False,
+    ) -> Inputs:
+        """Return checked data. A stand-in takes what is learned of X, so that bad input changes nothing."""
+        if (
+            fast
+            and before is not None
+            and not hasattr(self, "feature_names_in_")
+            and is_ready(X, y, before.features)
+        ):
+            checked, values, target, single = self, X, y.reshape(len(y), -1), y.ndim == 1
+        else:
+            checked = object.__new__(type(self))
+            if before is not None:
+                copy_names(self, checked)
+            values, target, single = check_rows(checked, X, y, reset=before is None)
+        outputs, features = target.shape[1], values.shape[1]
+        if before is not None and outputs != before.outputs:
+            raise ValueError(f"y has {outputs} outputs, but the model was fitted with {before.outputs}.")
+        if before is not None:
+            single = self.coef_.ndim == 1  # a column after 1-D targets is the same targets
+        return Inputs(
+            values,
+            target,
+            check_weights(sample_weight, len(target)),
+            check_held_out(checked, *validation, outputs=outputs, like=values),
+            check_start(*start, outputs, features),
+            checked,
+            single,
+            shown=(X, target[:, 0] if single else target),
         )
 
-        if checked is not self:
-            _copy_inputs(checked, self)
-        state.accepted = accepted
-        self._publish(state, outcome, X.dtype, single=single, goes_on=goes_on)
-        if tasks is not None:
-            tasks.end()
-        if outcome.status == kernels().DIVERGED:
-            warn_of_divergence(self, state, rows, outcome)
-        elif not stream and self.tol is not None and not self.early_stopping:
-            exhausted = outcome.status == kernels().EXHAUSTED and self.schedule != "cosine"
-            warn_of_slow_convergence(self, state, rows, outcome, exhausted=exhausted)
-        return self
-
-    def _check_data(
-        self, X: Any, y: Any, *, goes_on: bool, stream: bool
-    ) -> tuple[Any, Any, np.ndarray, bool]:
-        """Return what holds the names and number of the features, X, y (n, k), and whether y was 1-D.
-
-        A stand-in takes what validation learns of X, so that bad input leaves this estimator as it was.
-        """
-        named = hasattr(self, "feature_names_in_")
-        if stream and goes_on and not named and is_ready(X, y, self.n_features_in_):
-            return self, X, y.reshape(len(y), -1), y.ndim == 1
-        checked = type(self)()
-        if goes_on:
-            _copy_inputs(self, checked)
-        return checked, *check_rows(checked, X, y, reset=not goes_on)
-
-    def _held_out_rows(self, checked: Any, validation: tuple[Any, Any], outputs: int, *, like: Any) -> Any:
-        X_val, y_val = validation
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val must be given together.")
-        if X_val is None:
-            return None
-        X_val, y_val, _ = check_rows(checked, X_val, y_val, reset=False, suffix="_val")
-        if y_val.shape[1] != outputs:
-            raise ValueError(f"y_val has {y_val.shape[1]} outputs, y has {outputs}.")
-        if sparse.issparse(X_val) and not sparse.issparse(like):
-            X_val = X_val.toarray()  # CSR rows are taken as they lie, and those of training are centred
-        return X_val, y_val, None
-
-    def _split(self, X: Any, y: np.ndarray, weight: Any, generator: np.random.Generator) -> Any:
-        """Hold out a random part of the rows."""
-        from sklearn.model_selection import train_test_split  # as long an import as that of this package
-
-        seed = generator.integers(np.iinfo(np.int32).max)
-        train, held = train_test_split(
-            np.arange(len(y)), test_size=self.validation_fraction, random_state=int(seed)
-        )
-        if weight is not None and not (weight[train].any() and weight[held].any()):
-            raise ValueError("sample_weight is zero for all rows held out, or for all that are left.")
-        weights = (None, None) if weight is None else (weight[train], weight[held])
-        return X[train], y[train], weights[0], (X[held], y[held], weights[1])
-
-    def _most_epochs(self, rows: int, features: int) -> int:
-        if self.epochs != "auto":
-            return int(self.epochs)
-        if self.solver == "gd":
-            return GD_EPOCHS
-        batch_size = min(self.batch_size, rows)
-        epochs = int(np.clip(-(-ENOUGH_UPDATES // -(-rows // batch_size)), LEAST_EPOCHS, MOST_EPOCHS))
-        return max(epochs, earliest_stop(rows, features + 1, batch_size))
-
-    def _place(self, state: OptimizerState, rows: Any, coef: Any, intercept: Any, *, first: bool) -> None:
-        """Put the parameters where training starts."""
-        if not first and coef is None and intercept is None:
-            return
-        if coef is None:
-            coef = np.zeros((state.theta.shape[0], state.theta.shape[1] - 1))
-        if intercept is None:
-            intercept = np.zeros(len(coef))
-            if self.standardize and self.fit_intercept:
-                constant = best_constant(self.loss, self.quantile, rows.y, rows.weight)
-                intercept = constant - coef @ state.features.mean
-        if not self.fit_intercept:
-            intercept = np.zeros(len(coef))
-        theta = state.coordinates.from_data_units(coef, intercept)
-        if not np.isfinite(theta).all():
+    def _survey(
+        self,
+        chunks: Iterable[Any],
+        transform: Any,
+        validation: tuple[Any, Any],
+        before: State | None,
+        settings: Settings,
+    ) -> Inputs:
+        """Return what a first pass over chunks finds: the samples that it keeps, and what is known of all."""
+        if settings.stopping.early_stopping and validation[0] is None:
             raise ValueError(
-                "coef_init or intercept_init overflows in standardised coordinates; "
-                f"got {np.abs(coef).max():g} and {np.abs(intercept).max():g} at the most."
+                "early_stopping=True needs X_val and y_val in fit_chunks, which holds out no samples "
+                "by itself."
             )
-        state.place(theta)
+        checked = object.__new__(type(self))
+        if before is not None:
+            copy_names(self, checked)
+        source = Source(chunks, transform, checked, None if before is None else before.outputs)
+        (X, y, weight), chunked = survey(source, settings)
+        single = source.single if before is None else self.coef_.ndim == 1
+        held_out = check_held_out(checked, *validation, outputs=y.shape[1], like=X)
+        shown = (X, y[:, 0] if single else y)
+        return Inputs(X, y, weight, held_out, (None, None), checked, single, shown, chunked)
 
-    def _tasks(
-        self, state: OptimizerState, X: Any, shown: tuple[Any, ...], *, epochs: int, single: bool, labels: Any
-    ) -> EpochTasks | None:
-        """Return the tasks that callbacks are told of, and the rows and targets ``shown`` to them."""
+    def _tasks(self, state: State, inputs: Inputs, problem: Problem) -> EpochTasks | None:
+        """Return the tasks that callbacks are told of."""
         if not getattr(self, "_skl_callbacks", None):
             return None
 
         def attributes() -> dict[str, Any]:
-            known = {} if labels is None else {"feature_names_in_": labels}
-            return {**self._parameters(state, X.dtype, single=single), "n_features_in_": X.shape[1], **known}
+            return {**names_of(inputs.checked), **coefficients(state, inputs)}
 
-        return EpochTasks(self, epochs, attributes, *shown)
+        return EpochTasks(self, most_epochs(state, problem), attributes, *inputs.shown, inputs.weight)
 
-    def _parameters(self, state: OptimizerState, dtype: Any, *, single: bool) -> dict[str, Any]:
-        """Return the coefficients and the intercept reported in ``state``."""
-        theta = state.reported()
-        coef, intercept = state.coordinates.to_data_units(theta)
-        coef, intercept = coef.astype(dtype, copy=False), intercept.astype(dtype, copy=False)
-        return {"coef_": coef[0] if single else coef, "intercept_": intercept[0] if single else intercept}
+    def _publish(self, state: State, inputs: Inputs, outcome: Outcome, rate: float, *, goes_on: bool) -> None:
+        """Assign the fitted attributes, all at once."""
+        learned: dict[str, Any] = {"_state": state, **coefficients(state, inputs), **names_of(inputs.checked)}
+        learned["learning_rate_"] = rate if inputs.single else np.full(state.outputs, rate)
+        curve, held_out = (vars(self).get(name) if goes_on else None for name in CURVES)
+        curve = array("d") if curve is None else curve
+        learned["n_iter_"], learned["t_"] = len(curve) + len(outcome.losses), state.t
+        curve.extend(outcome.losses)  # in place: a stream makes no copy for each chunk
+        learned[CURVES[0]] = curve
+        if outcome.validation or held_out is not None:
+            held_out = array("d") if held_out is None else held_out
+            held_out.extend(outcome.validation)
+            learned[CURVES[1]] = held_out
+        elif CURVES[1] in vars(self):
+            delattr(self, CURVES[1])
+        if not goes_on and "feature_names_in_" not in learned and hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        self.__dict__.update(learned)
 
-    def _publish(
-        self, state: OptimizerState, outcome: Any, dtype: Any, *, single: bool, goes_on: bool
-    ) -> None:
-        """Assign the fitted attributes."""
-        self._state = state
-        for name, value in self._parameters(state, dtype, single=single).items():
-            setattr(self, name, value)
-        self.learning_rate_ = float(outcome.rate[0]) if single else outcome.rate
-        if not goes_on:
-            self.loss_curve_: list[float] = []
-            self.__dict__.pop("validation_curve_", None)
-        self.loss_curve_.extend(outcome.losses)  # in place: a stream makes no copy for each chunk
-        if outcome.validation:
-            self.validation_curve_: list[float] = [
-                *getattr(self, "validation_curve_", []),
-                *outcome.validation,
-            ]
-        self.n_iter_ = len(self.loss_curve_)
-        self.t_ = state.t
+    def __getstate__(self) -> dict[str, Any]:
+        """Return parameters, numbers and arrays: a pickle holds no other class of this package."""
+        values = dict(super().__getstate__())
+        if "_state" in values:
+            values["_state"] = {"version": STATE_VERSION, **values["_state"].plain()}
+        for name in CURVES:
+            if name in values:
+                values[name] = np.array(values[name])
+        return values
+
+    def __setstate__(self, values: dict[str, Any]) -> None:
+        values = dict(values)
+        if "_state" in values:
+            plain = dict(values["_state"])
+            version = plain.pop("version", None)
+            if version != STATE_VERSION:
+                raise ValueError(
+                    f"This model was saved with state version {version}, and this sklearn_sgdopt "
+                    "reads version "
+                    f"{STATE_VERSION}: load it with the release that saved it, or fit it anew."
+                )
+            try:
+                values["_state"] = State.from_plain(plain)
+            except (KeyError, TypeError) as error:
+                raise ValueError(
+                    f"The saved state of this model is not complete ({error}): save it again, or fit it anew."
+                ) from error
+        for name in CURVES:
+            if name in values:
+                values[name] = array("d", values[name])
+        super().__setstate__(values)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -541,10 +633,25 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         return tags
 
 
-def _copy_inputs(source: Any, target: Any) -> None:
-    """Copy what validation learns of X."""
-    for name in ("n_features_in_", "feature_names_in_"):
-        if hasattr(source, name):
-            setattr(target, name, getattr(source, name))
-        elif hasattr(target, name):
-            delattr(target, name)
+essential = operator.itemgetter(*(i for i, name in enumerate(PARAMETERS) if name in ESSENTIAL))
+
+
+def coefficients(state: State, inputs: Inputs) -> dict[str, Any]:
+    """Return the coefficients and the intercept reported in ``state``, in the type of X."""
+    coef, intercept = (values.astype(inputs.X.dtype, copy=False) for values in state.reported())
+    check_coefficients(coef, intercept, getattr(inputs.checked, "feature_names_in_", None))
+    return {
+        "coef_": coef[0] if inputs.single else coef,
+        "intercept_": intercept[0] if inputs.single else intercept,
+    }
+
+
+def names_of(checked: Any) -> dict[str, Any]:
+    """Return what validation learned of X."""
+    known = vars(checked)
+    return {name: known[name] for name in ("n_features_in_", "feature_names_in_") if name in known}
+
+
+def copy_names(source: Any, target: Any) -> None:
+    """Copy what validation learned of X."""
+    vars(target).update(names_of(source))

@@ -1,8 +1,10 @@
 """What is refused before any state changes: parameters, data, weights, starting points."""
 
+import copy
 import math
 import numbers
 import operator
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +13,19 @@ from scipy import sparse
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, validate_data
 
+from sklearn_sgdopt._hints import hint, shown
+
 Check = tuple[str, Callable[[Any], bool]]
+
+SMALLEST_FLOAT32, LARGEST_FLOAT32 = 1e-36, 1e36  # of targets beside float32 X
+LARGEST_SQUARE = 1e290  # of targets: sums of them and losses that grow need room below 1.8e308
+ANEW = "Build the matrix anew, for example with scipy.sparse.csr_array((data, (rows, columns)), shape=...)."
+SMALLEST_TARGET = 1e-155  # squares of smaller ones are not numbers of full precision
+MOST = 2**31 - 1  # of whatever is counted: beyond, loops never end and arrays fit nowhere
+
+
+class InvalidParameterError(ValueError, TypeError):
+    """A parameter of a value or a type that is not accepted, as scikit-learn's own of that name."""
 
 
 def _is_integer(value: Any) -> bool:
@@ -19,11 +33,12 @@ def _is_integer(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, numbers.Real)
-        and not isinstance(value, bool | np.bool_)
-        and math.isfinite(float(value))
-    )
+    if not isinstance(value, numbers.Real) or isinstance(value, bool | np.bool_):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # an integer of more than 308 digits
+        return False
 
 
 def one_of(*options: Any) -> Check:
@@ -31,14 +46,17 @@ def one_of(*options: Any) -> Check:
     return (
         "one of " + ", ".join(repr(option) for option in options),
         lambda value: any(
-            value == option and (type(value) is type(option) or isinstance(value, str)) for option in options
+            (type(value) is type(option) or isinstance(value, str)) and value == option for option in options
         ),
     )
 
 
 def integer(least: int) -> Check:
     """Accept an integer from ``least`` on."""
-    return f"an integer of at least {least}", lambda value: _is_integer(value) and value >= least
+    return (
+        f"an integer of at least {least} and at most 2**31 - 1",
+        lambda value: _is_integer(value) and least <= value <= MOST,
+    )
 
 
 def number(low: float, high: float = np.inf, *, open_low: bool = False, open_high: bool = True) -> Check:
@@ -91,6 +109,7 @@ PARAMETERS: Mapping[str, Check] = {
     "beta_2": number(0.0, 1.0),
     "epsilon": number(0.0, open_low=True),
     "standardize": BOOLEAN,
+    "whiten": either(one_of("auto"), BOOLEAN),
     "fit_intercept": BOOLEAN,
     "average": either(one_of("auto"), BOOLEAN),
     "shuffle": BOOLEAN,
@@ -100,8 +119,8 @@ PARAMETERS: Mapping[str, Check] = {
     "validation_fraction": number(0.0, 1.0, open_low=True),
     "warm_start": BOOLEAN,
     "n_jobs": (
-        "None or an integer other than 0",
-        lambda value: value is None or (_is_integer(value) and value != 0),
+        "None or an integer other than 0, from -2**31 to 2**31 - 1",
+        lambda value: value is None or (_is_integer(value) and value != 0 and -MOST - 1 <= value <= MOST),
     ),
     "random_state": SEED,
     "verbose": either(BOOLEAN, integer(0)),
@@ -118,15 +137,15 @@ def check_parameters(estimator: Any, accepted: tuple[Any, ...] = ()) -> tuple[An
     """
     values = _parameter_values(estimator)
     if len(accepted) == len(values) and all(map(operator.is_, values, accepted)):
-        return values
+        return accepted
     for (name, (expected, accepts)), value in zip(PARAMETERS.items(), values, strict=True):
         if not accepts(value):
-            # A value of a kind that no accepted value has is a TypeError, as in scikit-learn's own.
-            kind = ValueError if isinstance(value, str | numbers.Real) else TypeError
-            raise kind(f"The {name!r} parameter must be {expected}; got {value!r}.")
+            raise InvalidParameterError(
+                f"The {name!r} parameter must be {expected}; got {shown(value)}.{hint(name, value, expected)}"
+            )
     if estimator.loss == "huber" and estimator.delta == 0:
-        raise ValueError(
-            "The 'delta' parameter must be above 0 with loss='huber', which would be 0 everywhere."
+        raise InvalidParameterError(
+            "The 'delta' parameter must be above 0 with loss='huber', which would be 0 everywhere; got 0."
         )
     return values
 
@@ -150,31 +169,126 @@ def _refuse_non_finite(name: str, given: Any, values: Any) -> None:
         columns = np.unique(values.indices[bad])
     else:
         columns = np.flatnonzero(bad.any(axis=0)) if data.ndim == 2 else np.empty(0)
-    where = f" in {_column_names(given, columns)}" if len(columns) else ""
-    raise ValueError(
-        f"Input {name} contains NaN or infinity{where}. Impute or drop such rows, "
-        "for example with sklearn.impute.SimpleImputer in a Pipeline."
-    )
+    where = f" in {_column_names(given, columns)}" if len(columns) else _series_name(given)
+    advice = "Drop those samples: a target that is missing teaches nothing."
+    if name.startswith("X"):
+        advice = "Impute or drop such samples, for example with sklearn.impute.SimpleImputer in a Pipeline."
+    raise ValueError(f"Input {name} contains NaN or infinity{where}. {advice}")
+
+
+def _series_name(given: Any) -> str:
+    label = getattr(given, "name", None)
+    return f" in column {label!r}" if isinstance(label, str) and label else ""
+
+
+def _columns_of(table: Any) -> list[tuple[Any, Any]]:
+    """Return the columns of a frame or an array with their labels; none of what has no columns."""
+    if getattr(table, "columns", None) is not None:
+        return [(label, table[label]) for label in table.columns]
+    values = np.asarray(table, dtype=object)
+    return list(enumerate(values.T)) if values.ndim == 2 else []
 
 
 def _refuse_text(name: str, given: Any, error: Exception) -> None:
     """Name the columns that hold no numbers, where that is why ``error`` came."""
-    labels = getattr(given, "columns", None)
-    table = given if labels is not None else np.asarray(given, dtype=object)
-    if labels is None and table.ndim != 2:
-        return
-    bad = []
-    for j, label in enumerate(labels if labels is not None else range(table.shape[1])):
+    bad, too_large = [], isinstance(error, OverflowError)
+    columns = [] if sparse.issparse(given) else _columns_of(given)
+    for j, (_, column) in enumerate(columns):
         try:
-            np.asarray(table[label] if labels is not None else table[:, label]).astype(np.float64)
-        except (ValueError, TypeError):
+            np.asarray(column).astype(np.float64)
+        except (ValueError, TypeError, OverflowError) as cause:
             bad.append(j)
+            too_large |= isinstance(cause, OverflowError)
+    where = f" in {_column_names(given, np.array(bad))}" if bad else _series_name(given)
+    if too_large:
+        raise ValueError(
+            f"Input {name} has numbers beyond float64 (1.8e308){where}. Divide them by a constant."
+        ) from error
     if bad:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(
-            f"Input {name} has values that are not numbers in {_column_names(given, np.array(bad))} "
-            f"({error}). Encode them, for example with a OneHotEncoder in a ColumnTransformer."
+            f"Input {name} has values that are not numbers{where} ({error}). Encode them, for example with a "
+            "OneHotEncoder in a ColumnTransformer."
         ) from error
+
+
+def _is_time(dtype: Any) -> bool:
+    if getattr(dtype, "kind", "") in {"m", "M"}:
+        return True
+    is_temporal = getattr(dtype, "is_temporal", None)  # polars
+    return bool(is_temporal()) if callable(is_temporal) else False
+
+
+def refuse_unusable(name: str, given: Any) -> None:
+    """Refuse what scikit-learn takes for numbers, or names badly: lazy frames, dates, malformed CSR."""
+    if type(given) is np.ndarray and given.dtype.kind == "f":
+        return
+    if sparse.issparse(given):
+        refuse_malformed(name, given)
+        return
+    if callable(getattr(given, "collect", None)) and not hasattr(given, "__len__"):
+        raise TypeError(
+            f"Input {name} is a {type(given).__name__}, a query that has not run; expected an array or "
+            f"a frame. Pass {name}.collect()."
+        )
+    bad = ""
+    if getattr(given, "columns", None) is not None and hasattr(given, "dtypes"):
+        times = np.flatnonzero([_is_time(dtype) for dtype in given.dtypes])
+        bad = _column_names(given, times) if times.size else ""
+    elif _is_time(getattr(given, "dtype", None)):
+        bad = "all columns" if getattr(given, "ndim", 1) == 2 else _series_name(given)[4:] or "its values"
+    if bad:
+        raise TypeError(
+            f"Input {name} has dates or durations in {bad}; expected numbers. Turn them into "
+            "numbers, for example days since a start: (t - t.min()) / numpy.timedelta64(1, 'D')."
+        )
+
+
+def refuse_malformed(name: str, X: Any) -> None:
+    """Raise a ``ValueError`` where indices of sparse samples lie outside, which would crash compiled code."""
+    if X.format not in {"csr", "csc"}:
+        if X.format == "coo":
+            for kind, at, size in zip(("row", "column"), (X.row, X.col), X.shape, strict=True):
+                if at.size and not (at.min() >= 0 and at.max() < size):
+                    k = int(np.flatnonzero((at < 0) | (at >= size))[0])
+                    raise ValueError(
+                        f"Input {name} is malformed: its value {k} is at row {X.row[k]}, column {X.col[k]}; "
+                        f"expected {kind}s from 0 to {size - 1}."
+                    )
+        return
+    lines, width = X.shape if X.format == "csr" else X.shape[::-1]
+    line, cross = ("row", "column") if X.format == "csr" else ("column", "row")
+    indptr, indices = X.indptr, X.indices
+    stored = min(len(indices), len(X.data))
+    if len(indptr) != lines + 1:
+        raise ValueError(
+            f"Input {name} is malformed: indptr has {len(indptr)} entries; expected {lines + 1}, "
+            f"one more than {line}s. {ANEW}"
+        )
+    falls = indptr[1:] < indptr[:-1]
+    if indptr[0] != 0 or indptr[-1] > stored or falls.any():
+        outside = falls | (indptr[1:] > stored)
+        i = 0 if indptr[0] != 0 else int(np.argmax(outside))
+        raise ValueError(
+            f"Input {name} is malformed: by indptr, {line} {i} has the values from {indptr[i]} to "
+            f"{indptr[i + 1]}; expected numbers that begin at 0, do not fall, and end at most at {stored}, "
+            f"the number of values. {ANEW}"
+        )
+    used = indices[: indptr[-1]]
+    if used.size and not (used.min() >= 0 and used.max() < width):
+        k = int(np.flatnonzero((used < 0) | (used >= width))[0])
+        i = int(np.searchsorted(indptr, k, side="right")) - 1
+        row, column = (i, used[k]) if X.format == "csr" else (used[k], i)
+        raise ValueError(
+            f"Input {name} is malformed: it has a value in row {row}, column {column}; expected {cross}s "
+            f"from 0 to {width - 1}. {ANEW}"
+        )
+
+
+def fits_float32(y: np.ndarray) -> bool:
+    """Whether float32 can hold coefficients for targets: each column within 1e-36 and 1e36, or 0."""
+    size = np.abs(y).max(axis=0)
+    return bool(np.all((size == 0.0) | ((size > SMALLEST_FLOAT32) & (size < LARGEST_FLOAT32))))
 
 
 def is_ready(X: Any, y: Any, features: int) -> bool:
@@ -182,7 +296,7 @@ def is_ready(X: Any, y: Any, features: int) -> bool:
 
     For the next chunk of a stream this is all there is to check, at a tenth of the time of the general way.
     """
-    return (
+    return bool(
         type(X) is np.ndarray
         and type(y) is np.ndarray
         and X.ndim == 2
@@ -196,8 +310,33 @@ def is_ready(X: Any, y: Any, features: int) -> bool:
         and X.flags.c_contiguous
         and y.flags.c_contiguous
         and math.isfinite(np.vdot(X, X))  # one that overflows takes the general way
-        and math.isfinite(np.vdot(y, y))
+        and (np.vdot(y, y) == 0.0 or 1e-300 < np.vdot(y, y) < LARGEST_SQUARE)
+        and (X.dtype.char == "d" or fits_float32(y))
     )
+
+
+def check_features(estimator: Any, X: Any, *, reset: bool, name: str = "X") -> Any:
+    """Return X float32 or float64, C-contiguous or CSR; without a copy where it already is."""
+    refuse_unusable(name, X)
+    given = X
+    if sparse.issparse(X) and X.format in {"csr", "csc"} and max(len(X.data), len(X.indices)) > X.indptr[-1]:
+        X = X.copy()  # SciPy takes room to spare for values
+        X.prune()
+    try:
+        values = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            accept_sparse="csr",
+            dtype=[np.float64, np.float32],
+            order="C",
+            ensure_all_finite=False,
+        )
+    except (ValueError, TypeError, OverflowError) as error:
+        _refuse_text(name, given, error)
+        raise
+    _refuse_non_finite(name, given, values)
+    return values
 
 
 def check_rows(
@@ -211,47 +350,73 @@ def check_rows(
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
-    try:
-        values = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            accept_sparse="csr",
-            dtype=[np.float64, np.float32],
-            order="C",
-            ensure_all_finite=False,
-        )
-    except (ValueError, TypeError) as error:
-        _refuse_text(f"X{suffix}", X, error)
-        raise
-    target = check_array(
-        y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name=f"y{suffix}", estimator=estimator
-    )
+    values = check_features(estimator, X, reset=reset, name=f"X{suffix}")
+    target = _numeric_targets(f"y{suffix}", y, estimator)
     check_consistent_length(values, target)
-    target = _numeric_targets(f"y{suffix}", target)
-    _refuse_non_finite(f"X{suffix}", X, values)
     _refuse_non_finite(f"y{suffix}", y, target)
     single = target.ndim == 1
     target = np.ascontiguousarray(target.reshape(len(target), -1), dtype=np.float64)
+    _refuse_squares(f"y{suffix}", y, target, LARGEST_SQUARE)
+    size = np.abs(target).max(axis=0)
+    if np.any((size > 0.0) & (size < SMALLEST_TARGET)):
+        raise ValueError(
+            f"Input y{suffix} has values of the size of {size[size > 0.0].min():.3g}, whose squares "
+            "vanish. Multiply them by a constant."
+        )
+    if values.dtype == np.float32 and not fits_float32(target):
+        raise ValueError(
+            f"Input y{suffix} has values of the size of {np.abs(target).max():.3g}, beyond float32, in which "
+            f"float32 X has its coefficients; expected {SMALLEST_FLOAT32:g} to {LARGEST_FLOAT32:g}. "
+            "Multiply y by a constant, or pass X as float64."
+        )
     return values, target, single
 
 
-def _numeric_targets(name: str, target: np.ndarray) -> np.ndarray:
+def _numeric_targets(name: str, y: Any, estimator: Any) -> np.ndarray:
     """Return y as real numbers."""
-    if target.dtype.kind in "fiub":
-        return target
+    refuse_unusable(name, y)
     try:
-        return target.astype(np.float64)
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"Input {name} must hold real numbers; got dtype {target.dtype} ({error})."
-        ) from error
+        target = check_array(
+            y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name=name, estimator=estimator
+        )
+        if target.dtype.kind in "fiub":
+            return np.asarray(target)
+        return np.asarray(target.astype(np.float64))
+    except (ValueError, TypeError, OverflowError) as error:
+        columns = [(label, np.asarray(column, dtype=object)) for label, column in _columns_of(y)]
+        columns = columns or [(getattr(y, "name", None), np.asarray(y, dtype=object))]
+        for test, what, advice in (
+            (_is_missing, "missing values", "Drop those samples: a target that is missing teaches nothing."),
+            (_is_complex, "complex values", "Pass the real and the imaginary part as two columns."),
+            (_is_huge, "numbers beyond float64 (1.8e308)", "Divide them by a constant."),
+        ):
+            bad = [label for label, column in columns if any(map(test, column.ravel()))]
+            if bad:
+                where = "" if bad[0] is None else f" in column {bad[0]!r}"
+                raise ValueError(
+                    f"Input {name} has {what}{where}; expected real numbers. {advice}"
+                ) from error
+        if isinstance(error, ValueError) and str(error).startswith(("Found", "Expected", "y should")):
+            raise
+        raise ValueError(f"Input {name} must hold real numbers; got {shown(y)} ({error}).") from error
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or type(value).__name__ in {"NAType", "NaTType"}
+
+
+def _is_complex(value: Any) -> bool:
+    return isinstance(value, complex | np.complexfloating)
+
+
+def _is_huge(value: Any) -> bool:
+    return isinstance(value, int) and abs(value) > sys.float_info.max
 
 
 def check_spread(name: str, variance: np.ndarray, labels: Any) -> None:
     """Raise a ``ValueError`` that names the columns whose squares overflow."""
-    if not math.isfinite(variance.sum()):
-        bad = np.flatnonzero(~np.isfinite(variance))
+    if not variance.sum() < LARGEST_SQUARE:
+        bad = np.flatnonzero(~(variance < LARGEST_SQUARE / max(1, variance.size)))
         columns = [str(j) if labels is None else repr(str(labels[j])) for j in bad[:5]]
         raise ValueError(
             f"Input {name} has values whose squares overflow, in {'column' if bad.size == 1 else 'columns'} "
@@ -259,16 +424,18 @@ def check_spread(name: str, variance: np.ndarray, labels: Any) -> None:
         )
 
 
-def check_range(dtype: Any, mean: np.ndarray, variance: np.ndarray) -> None:
-    """Raise a ``ValueError`` where float32 coefficients could not hold what targets ask for."""
-    if dtype != np.float32:
+def check_coefficients(coef: np.ndarray, intercept: np.ndarray, labels: Any) -> None:
+    """Raise a ``ValueError`` where a column is so small, or y so large, that coefficients overflow."""
+    if np.isfinite(coef).all() and np.isfinite(intercept).all():
         return
-    most = float(np.max(np.abs(mean) + np.sqrt(variance)))
-    if most > np.finfo(np.float32).max:
-        raise ValueError(
-            f"Input y has values of the size of {most:.3g}, beyond float32, in which float32 X has its "
-            "coefficients. Divide y by a constant, or pass X as float64."
-        )
+    columns = np.flatnonzero(~np.isfinite(coef).all(axis=0))
+    names = ", ".join(str(j) if labels is None else repr(str(labels[j])) for j in columns[:5])
+    what = f"coefficients of column {names}" if columns.size else "intercepts"
+    raise ValueError(
+        f"The {what} overflow {coef.dtype}: those samples are too small, or y too large, for numbers up to "
+        f"{np.finfo(coef.dtype).max:.2g}. Multiply the columns or divide y by a constant"
+        f"{', or pass X as float64' if coef.dtype == np.float32 else ''}."
+    )
 
 
 def check_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
@@ -285,9 +452,11 @@ def check_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
     if (weight < 0.0).any():
         raise ValueError(f"Negative values in sample_weight (least: {weight.min():g}); weights count rows.")
     mean = weight.mean()
-    if not math.isfinite(mean) or 0.0 < mean < np.finfo(np.float64).tiny:
+    if mean > LARGEST_SQUARE or 0.0 < mean < 1.0 / LARGEST_SQUARE:
         raise ValueError(
-            f"sample_weight has a mean of {mean:g}, beyond what float64 can hold; scale it by a constant."
+            f"sample_weight has a mean of {mean:g}; expected one from {1.0 / LARGEST_SQUARE:g} to "
+            f"{LARGEST_SQUARE:g}, so that sums neither overflow nor vanish. "
+            "Multiply the weights by a constant."
         )
     return np.ascontiguousarray(weight)
 
@@ -313,9 +482,47 @@ def check_start(coef_init: Any, intercept_init: Any, outputs: int, features: int
     return coef, intercept
 
 
-def make_generator(random_state: Any) -> np.random.Generator:
-    """Return a generator seeded as scikit-learn seeds, from an int, a RandomState or None."""
-    return np.random.default_rng(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+def make_seed(random_state: Any) -> int:
+    """Return a seed as scikit-learn draws one, from an int, None or a RandomState, which stays as it is."""
+    return int(check_random_state(copy.deepcopy(random_state)).randint(np.iinfo(np.int32).max))
+
+
+def advance(random_state: Any) -> None:
+    """Let a RandomState go on by the seed that was drawn from it, once a call has come to its end."""
+    if isinstance(random_state, np.random.RandomState):
+        random_state.randint(np.iinfo(np.int32).max)
+
+
+def check_held_out(checked: Any, X_val: Any, y_val: Any, *, outputs: int, like: Any) -> Any:
+    """Return held-out samples in the form of ``like``, and None for weights; None where there are none."""
+    if (X_val is None) != (y_val is None):
+        raise ValueError("X_val and y_val must be given together.")
+    if X_val is None:
+        return None
+    given = X_val
+    X_val, y_val, _ = check_rows(checked, X_val, y_val, reset=False, suffix="_val")
+    _refuse_squares("X_val", given, X_val)
+    if y_val.shape[1] != outputs:
+        raise ValueError(f"y_val has {y_val.shape[1]} outputs, y has {outputs}.")
+    if sparse.issparse(X_val) and not sparse.issparse(like):
+        X_val = X_val.toarray()  # CSR samples are taken as they lie, and those of training are centred
+    if like.dtype == np.float64:  # float32 arithmetic would round the center
+        X_val = X_val.astype(np.float64, copy=False)
+    return X_val, y_val, None
+
+
+def _refuse_squares(name: str, given: Any, values: Any, most: float = np.inf) -> None:
+    """Raise a ``ValueError`` that names the columns whose squares overflow."""
+    data = values.data if sparse.issparse(values) else values
+    with np.errstate(over="ignore"):
+        if data.dtype != np.float64 or np.vdot(data, data) < most:
+            return
+    large = np.abs(data) > math.sqrt(min(most, LARGEST_SQUARE) / max(1, data.size))
+    columns = np.unique(values.indices[large] if sparse.issparse(values) else np.nonzero(large)[1])
+    raise ValueError(
+        f"Input {name} has values whose squares overflow, in {_column_names(given, columns)}. "
+        "Divide them by a constant."
+    )
 
 
 def _real_numbers(name: str, values: Any) -> np.ndarray:
@@ -324,9 +531,11 @@ def _real_numbers(name: str, values: Any) -> np.ndarray:
         array = np.asarray(values)
         if array.dtype.kind == "c":
             raise ValueError("complex data not supported")
+        if array.dtype.kind in "mM":
+            raise ValueError("dates and durations are none")
         array = array.astype(np.float64, copy=False)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} must hold real numbers ({error}).") from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{name} must hold real numbers that fit in float64 ({error}).") from error
     if not np.isfinite(array).all():
         raise ValueError(f"Input {name} contains NaN or infinity.")
     return array

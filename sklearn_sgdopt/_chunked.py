@@ -1,0 +1,145 @@
+"""Chunks as training takes them: checked in each pass, and refused by their number."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from sklearn_sgdopt._kernels import Samples
+from sklearn_sgdopt._samples import make_samples, without_weightless
+from sklearn_sgdopt._validation import check_rows, check_weights, is_ready
+
+PARTS = (2, 3)  # (X, y) or (X, y, sample_weight)
+
+
+class Source:
+    """Passes over chunks, each chunk as `Samples` of one form: that of the first chunk.
+
+    Parameters
+    ----------
+    chunks : iterable
+        What the user gives.
+    transform : transformer or None
+        What is applied to the X of each chunk.
+    checked : object
+        An estimator that takes what validation learns of X. What it knows already is what chunks must have.
+    outputs : int or None
+        Number of targets, where it is known already.
+    """
+
+    def __init__(self, chunks: Iterable[Any], transform: Any, checked: Any, outputs: int | None) -> None:
+        if not hasattr(chunks, "__iter__"):
+            raise TypeError(
+                f"chunks must give (X, y) or (X, y, sample_weight) when iterated; got a "
+                f"{type(chunks).__name__}."
+            )
+        self.chunks, self.transform, self.checked, self.outputs = chunks, transform, checked, outputs
+        # Chunks that are arrays are not asked for names.
+        self._nameless = object.__new__(type(checked))
+        self._is_known = hasattr(checked, "n_features_in_")
+        if self._is_known:
+            self._nameless.n_features_in_ = checked.n_features_in_
+        self.names = None if transform is not None else getattr(chunks, "feature_names_in_", None)
+        self.like: Any = None
+        self.single = True
+        self.mean_weight: float | None = None
+        self.number = -1
+
+    @property
+    def is_once(self) -> bool:
+        """Whether a second pass would find nothing."""
+        return isinstance(self.chunks, Iterator) and iter(self.chunks) is self.chunks
+
+    def refuse_second_pass(self) -> None:
+        """Refuse an iterator."""
+        raise ValueError(
+            f"chunks is a {type(self.chunks).__name__}, which can be iterated once only, and training "
+            "makes several "
+            "passes. Give a list, or an object whose __iter__ starts anew, such as those of "
+            "sklearn_sgdopt.chunks."
+        )
+
+    def __iter__(self) -> Iterator[Samples]:
+        """Start a pass; chunks without weight are left out."""
+        chunks = iter(self.chunks)
+        try:
+            for self.number, chunk in enumerate(chunks):
+                with numbered(self.number):
+                    X, y, weight = self._checked(chunk)
+                if len(y):
+                    yield Samples(X, y, weight, self.mean_weight)
+        finally:
+            if (close := getattr(chunks, "close", None)) is not None and not self.is_once:
+                close()  # the thread that reads ahead ends now
+
+    def _checked(self, chunk: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        """Return a chunk in the form of the first."""
+        if not isinstance(chunk, tuple | list) or len(chunk) not in PARTS:
+            what = f"{len(chunk)} parts" if isinstance(chunk, tuple | list) else f"a {type(chunk).__name__}"
+            raise TypeError(f"expected (X, y) or (X, y, sample_weight); got {what}.")
+        X, y, weight = (*chunk, None)[:3]
+        if self.transform is not None:
+            X = self._transformed(X)
+        named = hasattr(X, "columns") or hasattr(X, "__dataframe__")
+        checked = self.checked if named or not self._is_known else self._nameless
+        if self.like is not None and is_ready(X, y, self._nameless.n_features_in_):
+            values, target, single = X, y.reshape(len(y), -1), y.ndim == 1
+        else:
+            values, target, single = check_rows(checked, X, y, reset=not self._is_known)
+        if self.outputs is not None and target.shape[1] != self.outputs:
+            raise ValueError(f"y has {target.shape[1]} outputs, those before have {self.outputs}.")
+        weight = check_weights(weight, len(target))
+        self._learn(target.shape[1])
+        if self.like is None:
+            self.like, self.single = values[:0], single
+        if sparse.issparse(values) and not sparse.issparse(self.like):
+            values = values.toarray()
+        elif sparse.issparse(self.like) and not sparse.issparse(values):
+            values = sparse.csr_array(values)
+        if values.dtype != self.like.dtype:
+            values = values.astype(self.like.dtype)
+            if not np.isfinite((values.data if sparse.issparse(values) else values).sum(dtype=np.float64)):
+                raise ValueError("X has values beyond float32, which is the type of the chunks before.")
+        if weight is not None and not weight.any():
+            return values[:0], target[:0], None
+        samples = make_samples(*without_weightless(values, target, weight))
+        return samples.X, samples.y, samples.weight
+
+    def _learn(self, outputs: int) -> None:
+        """Take the number of features and outputs of the first chunk, and the names that the source has."""
+        if self.outputs is None:
+            self.outputs = outputs
+        if not self._is_known:
+            self._is_known = True
+            self._nameless.n_features_in_ = self.checked.n_features_in_
+        if self.names is not None:
+            names, self.names = np.asarray(self.names, dtype=object), None
+            known = getattr(self.checked, "feature_names_in_", names)
+            if len(names) != self.checked.n_features_in_ or not np.array_equal(known, names):
+                raise ValueError(
+                    f"X has {self.checked.n_features_in_} features named otherwise than "
+                    "chunks.feature_names_in_, "
+                    f"which has {len(names)} names."
+                )
+            self.checked.feature_names_in_ = names
+
+    def _transformed(self, X: Any) -> Any:
+        """Apply the transformer, under the names that it was fitted with if the source has them as well."""
+        names = getattr(self.chunks, "feature_names_in_", None)
+        if names is not None and isinstance(X, np.ndarray) and hasattr(self.transform, "feature_names_in_"):
+            import pandas as pd  # or there would be no transformer that knows names
+
+            X = pd.DataFrame(X, columns=names)
+        return self.transform.transform(X)
+
+
+@contextlib.contextmanager
+def numbered(number: int) -> Iterator[None]:
+    """Put the number of a chunk, from 0, before what is said against it."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"chunk {number}: {error}") from error
