@@ -238,6 +238,53 @@ def test_bad_parameters(name, value, method):
     assert_refused(GradientDescentRegressor(**{name: value}), method, good(), rf"\b{name}\b")
 
 
+HINTS = [
+    ("learning_rate", "constant", "schedule='constant'"),
+    ("learning_rate", "invscaling", "schedule='invscaling'"),
+    ("learning_rate", "adaptive", "schedule='adaptive'"),
+    ("learning_rate", "optimal", "learning_rate='auto'"),
+    ("schedule", "optimal", "learning_rate='auto'"),
+    ("schedule", "invscale", "'invscaling'"),
+    ("penalty", "none", "None, without quotes"),
+    ("penalty", "L2", "'l2'"),
+    ("loss", "squared_loss", "loss='squared_error'"),
+    ("loss", "mse", "loss='squared_error'"),
+    ("loss", "MAE", "loss='quantile' with quantile=0.5"),
+    ("loss", "log_loss", "SGDClassifier"),
+    ("solver", "SGD", "'sgd'"),
+    ("solver", " Adam", "'adam'"),
+    ("solver", "nesterov", "solver='momentum' with nesterov=True"),
+    ("solver", "lbfgs", "solver='gd'"),
+    ("epochs", None, "epochs='auto'"),
+    ("batch_size", "auto", "more|above"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "hint"), HINTS)
+def test_values_of_neighbours_are_told_what_they_are_here(name, value, hint):
+    message = rf"'{name}' parameter must be .*; got {re.escape(repr(value))}\. (Hint: |Did you mean ).*{hint}"
+    assert_refused(GradientDescentRegressor(**{name: value}), "fit", good(), message)
+
+
+@pytest.mark.parametrize(("given", "name"), [
+    ("max_iter", "epochs"), ("n_epochs", "epochs"), ("eta0", "learning_rate"), ("lr", "learning_rate"),
+    ("optimizer", "solver"),
+    ("beta1", "beta_1"), ("seed", "random_state"), ("earlystopping", "early_stopping")
+])  # fmt: skip
+def test_parameters_of_neighbours_are_told_what_they_are_here(given, name):
+    with pytest.raises(TypeError, match=rf"no parameter '{given}' \(here that is '{name}'\)"):
+        GradientDescentRegressor(**{given: 1})
+    with pytest.raises(ValueError, match=rf"no parameter '{given}' \(here that is '{name}'\)"):
+        GradientDescentRegressor().set_params(**{given: 1})
+
+
+def test_parameters_that_nobody_has():
+    with pytest.raises(TypeError, match="no parameter 'colour'\\."):
+        GradientDescentRegressor(colour="red")
+    with pytest.raises(TypeError, match="positional"):
+        GradientDescentRegressor("gd", "huber")
+
+
 def test_parameters_are_checked_before_the_data():
     assert_refused(GradientDescentRegressor(batch_size=0), "fit", BAD_ROWS["NaN in X"][0], "batch_size")
 

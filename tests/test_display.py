@@ -457,13 +457,11 @@ def test_missing_matplotlib_is_said_before_training(monkeypatch):
     model = fitted()
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
-    monkeypatch.setattr(GradientDescentRegressor, "_fit", None)
+    monkeypatch.setattr(GradientDescentRegressor, "_train", None)
     for draw in (
         lambda: LossCurveDisplay.from_estimator(model),
         lambda: DescentPathDisplay.from_estimator(model, X, y),
         lambda: SolverComparisonDisplay.from_data(X, y),
     ):
-        with pytest.raises(
-            ImportError, match=r"Display needs matplotlib.*pip install sklearn-sgdopt\[plot\]"
-        ):
+        with pytest.raises(ImportError, match=r"Display needs matplotlib.*pip install matplotlib"):
             draw()

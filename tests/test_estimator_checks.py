@@ -67,7 +67,6 @@ def test_defaults(solver):
     assert ran >= NEVER_MISSING
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("options", [
     {"standardize": False, "learning_rate": 0.01},
     {"average": True},
@@ -102,7 +101,6 @@ COMBINATIONS = [
 ]
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize(("solver", "loss", "penalty"), COMBINATIONS)
 def test_losses_and_penalties(solver, loss, penalty):
     assert_all_checks_pass(
@@ -201,7 +199,6 @@ def test_y_of_one_column():
     assert np.array_equal(column.coef_[0], flat.coef_)
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_rows_are_not_copied(solver, dtype):
@@ -242,11 +239,8 @@ def test_verbose_prints_a_line_an_epoch(solver, verbose, capsys):
     assert len(capsys.readouterr().out.splitlines()) == (1 if verbose else 0)
 
 
-def test_html_links_to_the_documentation():
+def test_html_points_to_no_site_that_does_not_exist():
     model = GradientDescentRegressor("sgd")
-    html = model._repr_html_()
-    link = model._get_doc_link()
-    assert link.startswith("https://")
-    assert link.endswith("sklearn_sgdopt.GradientDescentRegressor.html")
-    assert link in html
+    assert "GradientDescentRegressor" in model._repr_html_()
+    assert model._get_doc_link() == ""
     assert repr(model) == "GradientDescentRegressor(solver='sgd')"

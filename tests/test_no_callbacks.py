@@ -23,8 +23,8 @@ def package(request):
         return
     with mock.patch.dict(sys.modules, {"sklearn.callback": None}):
         for name in [*sys.modules]:
-            # The compiled loops, which know nothing of scikit-learn, need not be compiled again.
-            if name.partition(".")[0] == "sklearn_sgdopt" and name != "sklearn_sgdopt._kernels":
+            # The compiled kernels know nothing of scikit-learn.
+            if name.partition(".")[0] == "sklearn_sgdopt" and not name.startswith("sklearn_sgdopt._kernels"):
                 del sys.modules[name]
         anew = importlib.import_module("sklearn_sgdopt")
         assert not hasattr(anew.GradientDescentRegressor, "set_callbacks")

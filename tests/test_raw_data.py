@@ -17,8 +17,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt._rows import make_rows
-from sklearn_sgdopt._training import observe
 
 
 def skewed(rows=2000):
@@ -55,7 +53,6 @@ def splits(X, y, count=6):
 # --------------------------------------------------------------------------- as good as least squares
 
 
-@pytest.mark.compiled
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("solver", "batch_size"), SETTINGS)
 @pytest.mark.parametrize("name", SETS)
@@ -85,7 +82,6 @@ def test_defaults_on_twenty_rows_and_three_outputs(solver, batch_size):
     assert np.max(ratios) <= 1.03
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize(("solver", "batch_size"), SETTINGS)
 @pytest.mark.parametrize("name", ["diabetes", "houses", "skewed"])
 def test_streams_reach_least_squares_in_ten_passes(name, solver, batch_size):
@@ -97,7 +93,6 @@ def test_streams_reach_least_squares_in_ten_passes(name, solver, batch_size):
     assert np.mean(ratios) <= 1.02
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_ten_passes_over_three_chunks_of_a_design_are_enough(solver):
     """For "gd" these are thirty updates, along directions a hundred times flatter than the steepest."""
@@ -109,7 +104,6 @@ def test_ten_passes_over_three_chunks_of_a_design_are_enough(solver):
     assert np.mean(ratios) <= 1.02
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize(("solver", "batch_size"), SETTINGS)
 def test_one_pass_over_a_long_stream_is_enough(solver, batch_size):
     X, X_test, y, y_test = train_test_split(*weather(30_000), test_size=0.2, random_state=0)
@@ -176,22 +170,24 @@ def spectra():
     return np.round(X, 5) * 1e3, u @ [10.0, -8.0, 6.0, 4.0] + 0.2 * rng.normal(size=1000)
 
 
-def test_nearly_collinear_data_is_survived_and_named():
+@pytest.mark.parametrize(("solver", "batch_size"), SETTINGS)
+def test_nearly_collinear_data_are_solved(solver, batch_size):
     X, y = spectra()
-    condition = np.linalg.cond(np.corrcoef(X[:700].T))
-    assert condition > 1e9
+    assert np.linalg.cond(np.corrcoef(X[:700].T)) > 1e9
     best = rmse(least_squares(X[:700], y[:700])(X[700:]), y[700:])
     assert best < 0.1 * y.std()  # the small directions are worth having
-    ratios = []
-    for solver, batch_size in SETTINGS:
-        model = GradientDescentRegressor(solver, batch_size=batch_size, random_state=0)
-        with pytest.warns(ConvergenceWarning, match="nearly collinear") as caught:
-            model.fit(X[:700], y[:700])
-        named = float(re.search(r"condition number is (\S+)", str(caught[0].message))[1])
-        assert named == pytest.approx(condition, rel=0.2)  # of a sample, in two digits
-        ratios.append(rmse(model.predict(X[700:]), y[700:]) / best)
-    assert min(ratios) <= 1.5
-    assert max(ratios) <= 5.0
+    model = GradientDescentRegressor(solver, batch_size=batch_size, random_state=0).fit(X[:700], y[:700])
+    assert rmse(model.predict(X[700:]), y[700:]) <= 1.02 * best
+
+
+def test_nearly_collinear_data_are_named_without_whitening():
+    X, y = spectra()
+    condition = np.linalg.cond(np.corrcoef(X[:700].T))
+    model = GradientDescentRegressor("gd", whiten=False)
+    with pytest.warns(ConvergenceWarning, match="nearly collinear") as caught:
+        model.fit(X[:700], y[:700])
+    named = float(re.search(r"condition number is (\S+)", str(caught[0].message))[1])
+    assert named == pytest.approx(condition, rel=0.2)  # in two digits
 
 
 # ------------------------------------------------------------------------------- moving statistics
@@ -204,7 +200,7 @@ def test_a_stream_equals_a_scaler_that_learns_with_it(solver):
     rows = np.tile(np.arange(60), 3)
     X, y = X[rows], y[rows] - y[:60].mean()
     options = {"learning_rate": 1e-2, "average": False, "random_state": 0, "epsilon": 1e-2}
-    model = GradientDescentRegressor(solver, **options)
+    model = GradientDescentRegressor(solver, whiten=False, **options)
     stream(model, X, y, chunks(180, 60), passes=4)
     pipeline = make_pipeline(StandardScaler(), GradientDescentRegressor(solver, standardize=False, **options))
     scaled = pipeline[0].fit_transform(X)
@@ -213,23 +209,6 @@ def test_a_stream_equals_a_scaler_that_learns_with_it(solver):
     assert_close(model.loss_curve_, pipeline[1].loss_curve_, 1e-9)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-def test_new_coordinates_leave_the_functions_as_they_were(solver):
-    """A chunk far off moves means and scales, and neither the iterate's function nor the average's."""
-    X, y = SETS["wine"]()
-    model = GradientDescentRegressor(solver, random_state=0)
-    state = stream(model, X, y, chunks(len(y), 50), passes=2)._state
-    before = [state.coordinates.to_data_units(theta) for theta in (state.theta, state.average)]
-    center = state.coordinates.center
-    far = X * np.linspace(0.1, 10.0, 12) + 5.0
-    observe(model, state, make_rows(far, y[:, None], None), None, stream=True)
-    assert not np.any(state.coordinates.center == center)
-    for theta, (coef, intercept) in zip((state.theta, state.average), before, strict=True):
-        assert_close(state.coordinates.to_data_units(theta)[0], coef, 1e-12)
-        assert_close(state.coordinates.to_data_units(theta)[1], intercept, 1e-10)
-
-
-@pytest.mark.compiled
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "csr"])
 @pytest.mark.parametrize("options", [
     {"solver": "gd"}, {"solver": "gd", "loss": "huber"}, {"solver": "sgd"}, {"solver": "momentum"},

@@ -13,7 +13,7 @@ from scipy import sparse
 from sklearn.base import clone
 
 from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt._plan import FORGETTING, GD_FORGETTING
+from sklearn_sgdopt._training import FORGETTING
 
 RULES = {
     "gd": {"solver": "gd"},
@@ -156,7 +156,7 @@ def test_a_new_learning_rate_keeps_the_moments(rule, average):
     rates = [0.01, 0.004, 0.02]
     model = GradientDescentRegressor(**RULES[rule], **options)
     settings = {"nesterov": rule == "nesterov", "batch_size": 8}
-    settings["forgetting"] = GD_FORGETTING if rule == "gd" else FORGETTING
+    settings["forgetting"] = FORGETTING
     loop = Descent(RULES[rule]["solver"], 1, 4, rate=0.0, **settings)
     for rate in rates:
         model.set_params(learning_rate=rate)
@@ -250,7 +250,6 @@ def test_a_memory_mapped_model_goes_on(tmp_path):
     np.testing.assert_array_equal(mapped.coef_, model.partial_fit(X, y).coef_)
 
 
-@pytest.mark.compiled
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize(("solver", "features"), [("sgd", 9), ("momentum", 9), ("gd", 200)])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array], ids=["dense", "csr"])
