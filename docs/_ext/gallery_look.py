@@ -1,4 +1,4 @@
-"""One look for the pictures of the gallery."""
+"""One look for the pictures of the gallery, and their order."""
 
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]  # Okabe and Ito
 
@@ -21,3 +21,33 @@ def plain_look(gallery_conf, fname):
             "lines.linewidth": 2,
         }
     )
+
+
+class LectureOrder:
+    """Examples in the order of the lecture; others behind, by name."""
+
+    NAMES = (
+        "gd_and_sgd",
+        "running_time",
+        "saddle",
+        "valley",
+        "descent_paths",
+        "four_solvers",
+        "reading_a_loss_curve",
+        "raw_data",
+        "white_coordinates",
+        "stream",
+        "grid_search",
+    )
+
+    def __init__(self, folder):
+        pass
+
+    def __call__(self, filename):
+        """Return the key of an example."""
+        name = filename.removeprefix("plot_").removesuffix(".py")
+        return self.NAMES.index(name) if name in self.NAMES else len(self.NAMES), name
+
+    def __repr__(self):
+        """Return the same text in every build."""
+        return "<LectureOrder>"

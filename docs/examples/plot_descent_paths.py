@@ -2,9 +2,9 @@
 Descent paths of the four solvers
 =================================
 
-How do the slope and the intercept of a line find their way to the least squares fit? Gradient descent goes
-straight down. SGD staggers along the same way. Momentum overshoots, as a ball does that rolls into a bowl.
-Adam gives both parameters steps of about the same length at first, whatever their gradients.
+How do the slope and the intercept of a line reach the least squares fit? Gradient descent goes straight to
+it. SGD fluctuates around the same path. Momentum overshoots, like a ball that rolls into a bowl. The first
+steps of Adam have about the same length for both parameters, whatever their gradients.
 
 The data: 200 points, x from 100 to 300, around ``y = 10 z + 5``, where z is the standardised x.
 """
@@ -21,7 +21,7 @@ y = 10 * z + 5 + rng.normal(size=200)
 
 # %%
 # All start at zero (``standardize=False``), with the same rate and batches of 20 points. A
-# :class:`~sklearn_sgdopt.DescentPathDisplay` trains them and draws what the parameters did, update by update.
+# :class:`~sklearn_sgdopt.DescentPathDisplay` trains them and draws the parameters after each update.
 
 rates = {"gd": 0.1, "sgd": 0.1, "momentum": 0.02, "adam": 0.5}
 solvers = {

@@ -2,8 +2,9 @@
 Gradient descent against stochastic gradient descent
 ====================================================
 
-Gradient descent reads all rows before it takes a step. Stochastic gradient descent reads a few, and
-steps at once. Step for step its path is the rougher one; row for row it is far ahead.
+Gradient descent reads all samples before each step. Stochastic gradient descent reads a few and makes a step
+at once. Against the number of steps its loss fluctuates more. Against the number of samples read it is far
+ahead.
 
 The data: 200 points of the line ``10 z + 5`` with noise of standard deviation 1.
 """
@@ -20,9 +21,9 @@ y = 10 * X[:, 0] + 5 + rng.normal(size=len(x))
 
 # %%
 # With ``standardize=False``, ``average=False`` and a number for the rate, the solver follows the
-# formulas to the letter and starts at zero. With ``warm_start=True`` a call of ``fit`` goes on where the
+# formulas of the lecture and starts at zero. With ``warm_start=True`` a call of ``fit`` goes on where the
 # last one ended: given one batch and one epoch, it makes one update. After each we measure the loss on all
-# rows.
+# samples.
 
 
 def loss_after_each_update(batch_size, updates=60):
@@ -48,30 +49,30 @@ def loss_after_each_update(batch_size, updates=60):
 # The same three runs, drawn twice. A batch of 200 is the whole data: gradient descent.
 
 least = np.mean((y - np.polynomial.Polynomial.fit(x, y, 1)(x)) ** 2)
-figure, (by_update, by_row) = plt.subplots(1, 2, sharey=True)
+figure, (by_update, by_sample) = plt.subplots(1, 2, sharey=True)
 looks = {
-    200: ("all 200 rows at each step", "#000000", "-"),
-    20: ("20 rows", "#0072B2", "-"),
-    1: ("1 row", "#D55E00", "-"),
+    200: ("all 200 samples", "#000000", "-"),
+    20: ("20 samples", "#0072B2", "-"),
+    1: ("1 sample", "#D55E00", "-"),
 }
 for batch_size, (label, color, style) in looks.items():
     losses = loss_after_each_update(batch_size) - least
     updates = np.arange(len(losses))
     by_update.plot(updates, losses, style, color=color, label=label, lw=1.8)
-    by_row.plot(updates * batch_size, losses, style, color=color, lw=1.8, drawstyle="steps-post")
+    by_sample.plot(updates * batch_size, losses, style, color=color, lw=1.8, drawstyle="steps-post")
 
 by_update.set(
     yscale="log",
     ylim=(1e-4, 500),
     xlabel="updates",
     ylabel="loss above the least (units of y²)",
-    title="Step for step: rough",
+    title="Against updates: rough",
 )
-by_row.set(xscale="symlog", xlim=(0, 2e4), xlabel="rows read", title="Row for row: far ahead")
+by_sample.set(xscale="symlog", xlim=(0, 2e4), xlabel="samples read", title="Against samples: far ahead")
 figure.legend(*by_update.get_legend_handles_labels(), loc="outside lower center", ncols=3)
 plt.show()
 
 # %%
-# The noise never leaves: at a constant rate SGD hovers above the best loss, the higher the smaller
-# the batch. This is why :class:`~sklearn_sgdopt.GradientDescentRegressor` reports the *average* of the
-# iterates by default.
+# The noise does not vanish: at a constant rate the loss of SGD stays above the best one, the more so the
+# smaller the batch. This is why :class:`~sklearn_sgdopt.GradientDescentRegressor` reports the *average* of
+# the iterates by default.

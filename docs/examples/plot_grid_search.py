@@ -3,7 +3,7 @@ Tuning with GridSearchCV
 ========================
 
 The estimator is a scikit-learn estimator, so it is tuned like any other. Here: how strong should the
-penalty be, and of which kind? 80 features, of which 8 matter, and only 120 rows.
+penalty be, and of which kind? 80 features, of which 8 matter, and only 120 samples.
 """
 
 import matplotlib.pyplot as plt
@@ -19,10 +19,10 @@ coef[:8] = 3.0
 y = X @ coef + rng.normal(scale=5.0, size=120)
 
 # %%
-# Solver "gd" suits many small fits: its epochs cost nothing that grows with the rows.
+# Solver "gd" suits many small fits: the cost of its epochs does not grow with the number of samples.
 
 search = GridSearchCV(
-    GradientDescentRegressor("gd", epochs=2000, tol=None),
+    GradientDescentRegressor("gd"),
     {"penalty": ["l1", "l2"], "alpha": np.logspace(-1.5, 1.5, 10)},
     scoring="neg_root_mean_squared_error",
     cv=5,
@@ -35,10 +35,10 @@ print(search.best_params_["penalty"], f"alpha = {search.best_params_['alpha']:.2
 results = search.cv_results_
 figure, ax = plt.subplots()
 for penalty, color, marker in (("l2", "#0072B2", "o"), ("l1", "#D55E00", "s")):
-    rows = results["param_penalty"] == penalty
-    alpha = results["param_alpha"][rows].astype(float)
-    error = -results["mean_test_score"][rows]
-    spread = results["std_test_score"][rows] / np.sqrt(5)
+    chosen = results["param_penalty"] == penalty
+    alpha = results["param_alpha"][chosen].astype(float)
+    error = -results["mean_test_score"][chosen]
+    spread = results["std_test_score"][chosen] / np.sqrt(5)
     ax.plot(alpha, error, marker=marker, color=color, label=f'penalty="{penalty}"')
     ax.fill_between(alpha, error - spread, error + spread, color=color, alpha=0.15, lw=0)
 best = search.best_params_["alpha"], -search.best_score_

@@ -3,9 +3,8 @@ Raw data
 ========
 
 Real columns come in their own units: years near 2000, incomes in the ten thousands, shares below 1.
-Gradient descent in those units either blows up or crawls, and the remedy is usually left to the user:
-scale the features first. Here the estimator does it inside the update, and reports coefficients in
-the units of the data.
+In those units gradient descent diverges or hardly moves, and scaling the features is usually left to the
+user. Here the estimator does it inside the update, and reports coefficients in the units of the data.
 
 Everything below runs with default settings, on data as they are.
 """
@@ -49,7 +48,7 @@ models = {
 }
 
 # %%
-# The error on rows not seen, divided by that of the exact least-squares fit. 1 is perfect.
+# The error on test samples, divided by that of the exact least-squares fit. 1 is perfect.
 
 
 def relative_error(model, X, y):
@@ -69,10 +68,10 @@ for (label, model), color, marker in zip(
 ):
     errors = [relative_error(model, X, y) for X, y in data.values()]
     ax.plot(errors, range(len(data)), marker, ms=10, color=color, label=label)
-    for row, error in enumerate(errors):
+    for i, error in enumerate(errors):
         text = f"{error:.2f}" if error < 100 else f"{error:.0e}"
         above = -22 if marker == "o" else 11
-        ax.annotate(text, (error, row), (0, above), textcoords="offset points", ha="center", color=color)
+        ax.annotate(text, (error, i), (0, above), textcoords="offset points", ha="center", color=color)
 ax.axvline(1, color="0.6", lw=1, zorder=0)
 ax.set(
     xscale="log",
@@ -86,5 +85,5 @@ figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols
 plt.show()
 
 # %%
-# The peers are sound once their features are scaled, in a pipeline with a ``StandardScaler``. The point is
-# only that here nobody has to think of it, and that a stream needs no scaler fitted beforehand.
+# The other two are fine once their features are scaled, in a pipeline with a ``StandardScaler``. Here nobody
+# has to think of it, and a stream needs no scaler fitted beforehand.

@@ -2,10 +2,9 @@
 Reading a loss curve
 ====================
 
-The rate decides, and the loss curve tells whether it was right. Too low, and the curve is still on its
-way down when training ends. Too high, and it flattens early, on a shelf above the best loss, and
-jitters there. Higher still, and it runs away.
-"""
+The loss curve shows whether the learning rate was right. If the rate is too low, the curve is still falling
+when training ends. If it is too high, the curve becomes flat early, above the best loss, and fluctuates. If
+it is much too high, training diverges."""
 
 import warnings
 

@@ -2,9 +2,9 @@
 Running time against the size of the data
 =========================================
 
-Textbook gradient descent reads all rows at every step. Stochastic gradient descent takes its steps
-on the way through them. ``solver="gd"`` does neither: for squared error the gradient depends on the data
-only through :math:`X^\\top X`, :math:`X^\\top y` and :math:`y^\\top y`, which need one reading.
+Textbook gradient descent reads all samples at every step. Stochastic gradient descent makes many steps in one
+pass through them. ``solver="gd"`` does neither: for squared error the gradient depends on the data only
+through :math:`X^\\top X`, :math:`X^\\top y` and :math:`y^\\top y`, which need one pass over the data.
 
 The data are those of the author of the lecture: 20 features uniform on [0, 1), coefficients 1 to 20,
 noise uniform on [0, 1), no intercept.
@@ -50,11 +50,7 @@ def estimator(solver, n):
 
 
 # %%
-# Each is timed on five sizes, the better of two runs, on one core. A first fit on a few rows takes the
-# compilation out of the times.
-
-for solver in ("gd", "sgd"):
-    estimator(solver, 1000).fit(*make_data(1000))
+# Each is timed on five sizes, the better of two runs, on one core.
 
 sizes = [10_000, 25_000, 50_000, 75_000, 100_000]
 seconds = {"textbook": [], "gd": [], "sgd": []}
@@ -85,7 +81,7 @@ for name, (label, color, marker) in looks.items():
     ax.plot(np.divide(sizes, 1000), seconds[name], marker=marker, color=color, label=label)
 ax.set(
     yscale="log",
-    xlabel="rows of data (thousands)",
+    xlabel="samples (thousands)",
     ylabel="time to fit (seconds)",
     title=f"The same answer: within {100 * worst:.1f} % of the least loss",
 )

@@ -2,12 +2,12 @@
 Momentum and Adam at a saddle point
 ===================================
 
-At a saddle point the gradient is zero, and near it small: plain descent hardly moves. Momentum adds up
-the little there is. Adam divides by it: small gradients make full steps.
+At a saddle point the gradient is zero, and near it small, so that plain descent hardly moves. Momentum adds
+up small gradients. Adam divides by their size, so that small gradients make full steps.
 
 The function is :math:`x^2 - y^2 + y^4/4`. Its saddle is at the origin, its minima, of value -1, at
-:math:`y = \\pm\\sqrt 2`. All three methods start exactly at the saddle; what sets them free is noise in the
-gradient, as that of a mini-batch.
+:math:`y = \\pm\\sqrt 2`. All three methods start exactly at the saddle. They leave it because of noise in the
+gradient, like that of a mini-batch.
 """
 
 import matplotlib.pyplot as plt

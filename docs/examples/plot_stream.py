@@ -2,11 +2,11 @@
 A file larger than memory
 =========================
 
-A model can be trained on rows that never are in memory together: read a chunk, call
-``partial_fit``, forget the chunk. The features stay as they are in the file; their means and scales
-are estimated on the way.
+A model can be trained on samples that are never in memory together: read a chunk, call ``partial_fit``,
+forget the chunk. The features stay as they are in the file; their means and covariances are estimated on the
+way.
 
-The file here is small, so that the page builds quickly. The reading would be the same at any size.
+The file here is small, so that the page builds quickly. The code would be the same at any size.
 """
 
 import tempfile
@@ -22,14 +22,14 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_sgdopt import GradientDescentRegressor
 
 # %%
-# Write a file of 60,000 rows with 8 columns of very different sizes.
+# Write a file of 60,000 samples with 8 columns of very different sizes.
 
 rng = np.random.default_rng(0)
 sizes = np.logspace(-2, 4, 8)
 names = [f"x{i}" for i in range(8)]
 
 
-def make_rows(n):
+def make_samples(n):
     z = rng.normal(size=(n, 8))
     frame = pd.DataFrame((z + 3) * sizes, columns=names)
     frame["y"] = z @ np.arange(1.0, 9) + 50 + rng.normal(scale=3, size=n)
@@ -37,13 +37,12 @@ def make_rows(n):
 
 
 folder = tempfile.TemporaryDirectory()
-path = Path(folder.name) / "rows.csv"
-make_rows(60_000).to_csv(path, index=False)
-test = make_rows(5000)
+path = Path(folder.name) / "samples.csv"
+make_samples(60_000).to_csv(path, index=False)
+test = make_samples(5000)
 
 # %%
-# Read it in chunks of 500 rows. ``SGDRegressor`` is given what it needs besides: a scaler that is itself
-# trained along the way.
+# Read it in chunks of 500 samples. ``SGDRegressor`` also needs a scaler, which is trained on the way.
 
 ours = GradientDescentRegressor(random_state=0)
 scaler, peer = StandardScaler(), SGDRegressor(random_state=0)
@@ -66,15 +65,15 @@ folder.cleanup()
 figure, ax = plt.subplots()
 ax.plot(seen, peer_errors, color="#D55E00", lw=1.3, label="StandardScaler and SGDRegressor, partial_fit")
 ax.plot(seen, errors, color="#0072B2", label="GradientDescentRegressor, partial_fit")
-ax.axhline(least, color="#000000", ls="--", lw=1.3, label="least squares, all rows in memory")
+ax.axhline(least, color="#000000", ls="--", lw=1.3, label="least squares, all samples in memory")
 ax.set(
     xscale="log",
     yscale="log",
     yticks=(yticks := [3, 4, 5, 7, 10, 14]),
     yticklabels=yticks,
-    xlabel="rows read",
-    ylabel="error on 5,000 other rows (RMSE, units of y)",
-    title="One pass through the file, 500 rows at a time",
+    xlabel="samples read",
+    ylabel="error on 5,000 other samples (RMSE, units of y)",
+    title="One pass through the file, 500 samples at a time",
 )
 ax.minorticks_off()
 ax.legend()

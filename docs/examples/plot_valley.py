@@ -3,9 +3,8 @@ In Rosenbrock's valley
 ======================
 
 Rosenbrock's function is a curved valley with steep walls and an almost level floor. The walls allow only
-small steps, and with small steps the floor takes long. Momentum crosses it with what it has gathered;
-Adam takes longer steps along the floor, where gradients are small.
-"""
+small steps, and with small steps the floor takes long. Momentum gathers speed along the floor. Adam takes
+longer steps there, because gradients are small."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,8 +13,8 @@ from scipy.optimize import minimize, rosen, rosen_der
 from sklearn_sgdopt import minimize_adam, minimize_gd, minimize_momentum
 
 # %%
-# Three methods, 1000 steps each from the same start. Plain descent and momentum get a rate that the walls
-# just allow; Adam's is a length, and may be larger.
+# Three methods, 1000 steps each from the same start. The rate of plain descent and momentum is the
+# largest that the walls allow. Adam's is a length and may be larger.
 
 methods = {
     "gradient descent": (minimize_gd, {"learning_rate": 0.001}, "#000000"),
@@ -48,7 +47,7 @@ figure.legend(*descent.get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %%
-# With patience all of them reach the minimum, which is at (1, 1, ..., 1), also in ten dimensions:
+# With more steps all of them reach the minimum at (1, 1, ..., 1), also in ten dimensions:
 
 for name, (method, options, _) in methods.items():
     result = minimize(
