@@ -209,6 +209,13 @@ def test_coefficients_of_the_comparison_data_are_found(rule, options):
     assert model.intercept_ == pytest.approx(0.5, abs=0.05)  # the mean of the noise
 
 
+@pytest.mark.parametrize("solver", ["gd", "sgd", "momentum", "adam"])
+def test_defaults_find_the_coefficients_of_the_comparison_data_in_order(solver):
+    X, y = comparison_data()
+    model = GradientDescentRegressor(solver, batch_size=100, shuffle=False).fit(X, y)
+    np.testing.assert_allclose(model.coef_, np.arange(1.0, 31.0), rtol=0.02)
+
+
 WHOLE = 1_000_000  # more rows than there are: every batch holds all
 
 
