@@ -311,7 +311,7 @@ def _measure(
     losses = np.asarray(trained.validation_curve_)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the fit above has warned of divergence
-        # Few rows may take the way through the kernels that many rows do not: compile that too.
+        # Few rows may take another way through the kernels than many rows do: call that too.
         clone(runner).set_params(epochs=1).fit(X[:WARM_UP_ROWS], y[:WARM_UP_ROWS])
         counts = np.unique([*(2 ** np.arange(len(losses).bit_length())), len(losses)])
         counts = counts[counts <= len(losses)]
