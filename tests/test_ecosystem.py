@@ -1,5 +1,7 @@
 """The estimator inside scikit-learn's pipelines, searches and meta-estimators."""
 
+import sys
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -28,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
+from sklearn_sgdopt.onnx import register
 
 SOLVERS = ("gd", "sgd", "momentum", "adam")
 
@@ -142,6 +145,12 @@ def test_other_meta_estimators(regression):
     assert stack.fit(X, y).score(X, y) > 0.99
     importance = permutation_importance(make().fit(X, y), X, y, random_state=0, n_repeats=2)
     assert importance.importances_mean.argmax() == 0
+
+
+def test_onnx_without_skl2onnx_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match=r"pip install skl2onnx \(the extra `onnx` of sklearn-sgdopt\)"):
+        register()
 
 
 # ----------------------------------------------------------------------------------- model selection
