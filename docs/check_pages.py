@@ -27,7 +27,7 @@ PATIENCE = 30.0  # seconds that a page may take
 NO_BROWSER = 77
 # The project has no site, no repository and no package of that name yet: nothing may point there.
 MISSING = re.compile(
-    r"readthedocs\.(?:io|org)|pypi\.org/(?:project|simple)/sklearn|github\.com/[^\"'/]*/sklearn.sgdopt",
+    r"sgdopt[^/]*\.readthedocs|pypi\.org/(?:project|simple)/sklearn|github\.com/[^\"'/]*/sklearn.sgdopt",
     re.IGNORECASE,
 )
 NOT_PUBLISHED = re.compile(r"pip install (?:-U )?[\"']?sklearn.sgdopt")
