@@ -22,6 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "story_notebook",
 ]
 exclude_patterns = ["_build", "examples/README.rst"]
 templates_path = ["_templates"]
