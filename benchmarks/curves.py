@@ -1,4 +1,4 @@
-"""The picture of the documentation: an epoch against the rows, and accuracy against time.
+"""The picture of the documentation: an epoch against the samples, and accuracy against time.
 
 ``python -m benchmarks.curves`` measures on one core, for about two minutes, and writes
 docs/measurements/times.csv and docs/images/times.png.
@@ -37,35 +37,35 @@ STYLES: dict[str, dict[str, Any]] = {
 }
 FEATURES = 20
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
-NETWORK_ROWS = 100_000  # beyond, the network would take longer than all the others
-TRAIN_ROWS = 200_000
+NETWORK_SAMPLES = 100_000  # beyond, the network would take longer than all the others
+TRAIN_SAMPLES = 200_000
 EPOCHS = {
     "gd": tuple(4**k for k in range(8)),
     **dict.fromkeys((*SOLVERS[1:], *PEERS), tuple(2**k for k in range(5))),
 }
-FLOOR = 1e-5  # below, the drawing of the rows decides who is better
+FLOOR = 1e-5  # below, the drawing of the samples decides who is better
 
 Make = Callable[[int], Any]
 
 
 class Point(NamedTuple):
-    """One row of the table."""
+    """One line of the table."""
 
     measured: str
     method: str
-    rows: int
+    samples: int
     epochs: int
     seconds: float
     excess: float | None = None
 
 
-def problem(rows: int) -> tuple[np.ndarray, np.ndarray]:
+def problem(samples: int) -> tuple[np.ndarray, np.ndarray]:
     """Columns that share much, as real ones do, in standard units; a linear target and noise."""
     generator = np.random.default_rng(0)
     directions = np.linalg.qr(generator.standard_normal((FEATURES, FEATURES)))[0]
-    X = generator.standard_normal((rows, FEATURES)) * 10.0 ** np.linspace(0.0, -1.5, FEATURES) @ directions
+    X = generator.standard_normal((samples, FEATURES)) * 10.0 ** np.linspace(0.0, -1.5, FEATURES) @ directions
     X /= X.std(axis=0)
-    return X, X.sum(axis=1) + generator.standard_normal(rows)
+    return X, X.sum(axis=1) + generator.standard_normal(samples)
 
 
 def in_raw_units(X: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ def ours(solver: str, epochs: int) -> Any:
     return GradientDescentRegressor(solver, epochs=epochs, tol=None, random_state=0)
 
 
-def by_row(epochs: int) -> Any:
+def by_sample(epochs: int) -> Any:
     """Return SGDRegressor, all defaults but the epochs."""
     return SGDRegressor(max_iter=epochs, tol=None, random_state=0)
 
@@ -102,11 +102,11 @@ def scaled(make: Make, epochs: int) -> Any:
     return make_pipeline(StandardScaler(), make(epochs))
 
 
-def more_epochs(name: str, rows: int) -> int:
+def more_epochs(name: str, samples: int) -> int:
     """Epochs that take long enough to be told from the noise of a fit."""
     if name == "gd":
         return 400_000
-    return max(1, 60_000 // rows) if name == "MLPRegressor" else max(2, 2_000_000 // rows)
+    return max(1, 60_000 // samples) if name == "MLPRegressor" else max(2, 2_000_000 // samples)
 
 
 def fit_and_epoch(make: Make, more: int, X: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -119,23 +119,23 @@ def fit_and_epoch(make: Make, more: int, X: np.ndarray, y: np.ndarray) -> tuple[
 def time_of_epochs(sizes: Sequence[int] = SIZES, repeats: int = 5) -> list[Point]:
     """Seconds of an epoch for each size, and of a fit with one epoch where that is most of a fit."""
     makes: dict[str, Make] = {solver: partial(ours, solver) for solver in SOLVERS}
-    makes |= {"SGDRegressor": by_row, "MLPRegressor": partial(network, batch_size=32)}
+    makes |= {"SGDRegressor": by_sample, "MLPRegressor": partial(network, batch_size=32)}
     X_all, y_all = problem(max(sizes))
     points = []
-    for rows in sizes:
-        X, y = X_all[:rows], y_all[:rows]
-        names = [name for name in makes if name != "MLPRegressor" or rows <= NETWORK_ROWS]
+    for samples in sizes:
+        X, y = X_all[:samples], y_all[:samples]
+        names = [name for name in makes if name != "MLPRegressor" or samples <= NETWORK_SAMPLES]
         times = np.median(
             [
-                [fit_and_epoch(makes[name], more_epochs(name, rows), X, y) for name in names]
+                [fit_and_epoch(makes[name], more_epochs(name, samples), X, y) for name in names]
                 for _ in range(repeats)
             ],
             axis=0,
         )
         points += [
-            Point("epoch", name, rows, 1, epoch) for name, (_, epoch) in zip(names, times, strict=True)
+            Point("epoch", name, samples, 1, epoch) for name, (_, epoch) in zip(names, times, strict=True)
         ]
-        points.append(Point("fit with one epoch", "gd", rows, 1, times[names.index("gd"), 0]))
+        points.append(Point("fit with one epoch", "gd", samples, 1, times[names.index("gd"), 0]))
     return points
 
 
@@ -145,17 +145,17 @@ def rmse(predictions: np.ndarray, y: np.ndarray) -> float:
 
 
 def timed_error(model: Any, X: Any, y: Any, X_test: Any, y_test: Any) -> tuple[float, float]:
-    """Seconds of a fit, and its error on rows held out."""
+    """Seconds of a fit, and its error on samples held out."""
     return seconds(lambda: model.fit(X, y)), rmse(model.predict(X_test), y_test)
 
 
-def time_to_accuracy(rows: int = TRAIN_ROWS, repeats: int = 3) -> list[Point]:
+def time_to_accuracy(samples: int = TRAIN_SAMPLES, repeats: int = 3) -> list[Point]:
     """Excess of the test RMSE over that of least squares, and seconds of the whole fit, on raw data."""
     makes: dict[str, Make] = {solver: partial(ours, solver) for solver in SOLVERS}
-    makes |= {"SGDRegressor": partial(scaled, by_row), "MLPRegressor": partial(scaled, network)}
-    X, y = problem(2 * rows)
+    makes |= {"SGDRegressor": partial(scaled, by_sample), "MLPRegressor": partial(scaled, network)}
+    X, y = problem(2 * samples)
     X = in_raw_units(X)
-    X, X_test, y, y_test = X[:rows], X[rows:], y[:rows], y[rows:]
+    X, X_test, y, y_test = X[:samples], X[samples:], y[:samples], y[samples:]
     best = rmse(least_squares(X, y, X_test), y_test)
     runs = [
         {
@@ -169,8 +169,8 @@ def time_to_accuracy(rows: int = TRAIN_ROWS, repeats: int = 3) -> list[Point]:
         times, errors = np.median([run[name] for run in runs], axis=0).T
         # A fit holds every shorter one: where it seems faster, the machine was busy.
         times = np.minimum.accumulate(times[::-1])[::-1]
-        for row in zip(EPOCHS[name], times, errors / best - 1.0, strict=True):
-            points.append(Point("accuracy", name, rows, *row))
+        for line in zip(EPOCHS[name], times, errors / best - 1.0, strict=True):
+            points.append(Point("accuracy", name, samples, *line))
     return points
 
 
@@ -185,19 +185,19 @@ def note(ax: Axes, text: str, place: tuple[float, float], offset: tuple[float, f
 
 
 def draw_epochs(ax: Axes, points: Sequence[Point]) -> None:
-    """Seconds of an epoch against the rows."""
+    """Seconds of an epoch against the samples."""
     for index, (name, style) in enumerate(STYLES.items()):
-        line = [(p.rows, p.seconds) for p in curve(points, "epoch", name)]
+        line = [(p.samples, p.seconds) for p in curve(points, "epoch", name)]
         # Markers in turn, where lines lie upon each other.
         turns = (index - 1, 3) if name in SOLVERS[1:] else None
         ax.plot(*np.transpose(line), markevery=turns, **style)
     blue = STYLES["gd"]["color"]
-    reading = [(p.rows, p.seconds) for p in curve(points, "fit with one epoch", "gd")]
+    reading = [(p.samples, p.seconds) for p in curve(points, "fit with one epoch", "gd")]
     ax.plot(*np.transpose(reading), color=blue, linewidth=1.2, linestyle="--")
     note(ax, "gd, first epoch", reading[0], (9, 12), color=blue, fontsize=9)
     after = curve(points, "epoch", "gd")[0]
-    note(ax, "gd, each epoch after it", (after.rows, after.seconds), (0, 9), color=blue, fontsize=9)
-    ax.set(xscale="log", yscale="log", xlabel="rows of data", ylabel="time of one epoch")
+    note(ax, "gd, each epoch after it", (after.samples, after.seconds), (0, 9), color=blue, fontsize=9)
+    ax.set(xscale="log", yscale="log", xlabel="samples", ylabel="time of one epoch")
     ax.set_title("20 features, batches of 32")
     ax.xaxis.set_major_formatter("{x:,.0f}")
     ax.yaxis.set_major_formatter(EngFormatter("s"))
@@ -215,7 +215,7 @@ def note_epochs(ax: Axes, name: str, shown: Sequence[Point], line: Sequence[tupl
 
 
 def draw_accuracy(ax: Axes, points: Sequence[Point]) -> None:
-    """Excess error against seconds, up to where the drawing of the rows decides."""
+    """Excess error against seconds, up to where the drawing of the samples decides."""
     for name, style in STYLES.items():
         shown = curve(points, "accuracy", name)
         below = [place for place, p in enumerate(shown) if p.excess <= FLOOR]
@@ -225,7 +225,7 @@ def draw_accuracy(ax: Axes, points: Sequence[Point]) -> None:
         note_epochs(ax, name, shown, line)
     ax.set(xscale="log", yscale="log", xlabel="time of the whole fit (seconds)")
     ax.set_ylabel("test RMSE above least squares (%)")
-    ax.set_title(f"{TRAIN_ROWS:,} raw rows; peers after a scaler")
+    ax.set_title(f"{TRAIN_SAMPLES:,} raw samples; peers after a scaler")
     ax.set_ylim(bottom=100 * FLOOR)
     ax.text(
         0.99, 0.015, "as good as least squares", transform=ax.transAxes, ha="right", color="0.4", fontsize=9

@@ -226,8 +226,8 @@ def minimize_gd(
     -------
     OptimizeResult
         The last ``x`` with ``fun`` and ``jac`` there; ``nit``, ``nfev``, ``njev``; ``success``, ``message``
-        and ``status``: 0 the gradient is within ``gtol``; 1 ``maxiter`` reached; 3 a number is no
-        longer finite, and ``x`` the last good one; 99 the callback raised StopIteration.
+        and ``status``: 0, the gradient is within ``gtol``; 1, ``maxiter`` is reached; 3, a value is no
+        longer finite, and ``x`` is the last finite one; 99, the callback raised StopIteration.
 
     Raises
     ------

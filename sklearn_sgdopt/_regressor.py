@@ -132,14 +132,15 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     fit_intercept : bool, default=True
         Whether to learn an intercept. Without one, columns are divided by their root mean square.
     average : bool or "auto", default="auto"
-        Report the polynomial-decay average of the iterates. "auto": not for "gd" in `fit`, and not for losses
-        with kinks in `fit`, whose automatic rate ends at zero.
+        Whether to report the polynomial-decay average of the iterates, not the last one. "auto": yes, but not
+        in `fit` with solver "gd", or with a loss with kinks at the automatic rate.
     shuffle : bool, default=True
-        Whether to visit the samples in a new random order each epoch. Without, the automatic rate is smaller.
+        Whether to visit the samples in a new random order each epoch. If False, the automatic rate is
+        smaller.
     tol : float or None, default=1e-6
         Training stops when the objective no longer improves by this fraction. None: run all epochs.
     n_iter_no_change : int, default=5
-        Number of epochs without improvement to wait before stopping, at least.
+        Smallest number of epochs without improvement after which training stops.
     early_stopping : bool, default=False
         Whether `fit` stops on the loss of held-out samples, and restores the parameters with the smallest
         one.
@@ -162,12 +163,12 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     intercept_ : float or ndarray of shape (n_outputs,)
         Intercept, in units of y.
     loss_curve_ : list of float
-        Mean loss in each epoch, each batch before its update. It continues through `partial_fit` and
-        ``warm_start``.
+        Mean loss of the batches in each epoch, measured before their updates. `partial_fit` and
+        ``warm_start`` continue the list.
     validation_curve_ : list of float
         Loss of the held-out samples after each epoch, at the reported parameters; only if there are any.
     n_iter_ : int
-        Number of epochs made.
+        Number of epochs run.
     t_ : int
         Number of updates made.
     learning_rate_ : float or ndarray of shape (n_outputs,)

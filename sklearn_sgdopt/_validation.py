@@ -447,10 +447,12 @@ def check_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
         weight = np.full(rows, weight)
     if weight.shape != (rows,):
         raise ValueError(
-            f"sample_weight.shape == {weight.shape}, expected ({rows},): one weight for each row of X."
+            f"sample_weight.shape == {weight.shape}, expected ({rows},): one weight for each sample."
         )
     if (weight < 0.0).any():
-        raise ValueError(f"Negative values in sample_weight (least: {weight.min():g}); weights count rows.")
+        raise ValueError(
+            f"Negative values in sample_weight (least: {weight.min():g}); weights count samples."
+        )
     mean = weight.mean()
     if mean > LARGEST_SQUARE or 0.0 < mean < 1.0 / LARGEST_SQUARE:
         raise ValueError(

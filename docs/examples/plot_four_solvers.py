@@ -2,8 +2,8 @@
 The four solvers compared
 =========================
 
-Gradient descent makes one step in an epoch, the others make a hundred. At the same rate, momentum gains most
-from them. The steps of Adam have about the length of the rate, so that it needs longest for large
+Gradient descent makes one step in an epoch, the others make a hundred. At the same rate, momentum makes
+the fastest progress. The steps of Adam have about the length of the rate, so it takes longest to reach large
 coefficients.
 
 Data and settings are those of the author of the lecture: 30 features uniform on [0, 1), coefficients 1 to 30,

@@ -73,6 +73,6 @@ figure.legend(*by_update.get_legend_handles_labels(), loc="outside lower center"
 plt.show()
 
 # %%
-# The noise does not vanish: at a constant rate the loss of SGD stays above the best one, the more so the
-# smaller the batch. This is why :class:`~sklearn_sgdopt.GradientDescentRegressor` reports the *average* of
+# At a constant rate the loss of SGD stays above the smallest one. The smaller the batch, the larger is the
+# difference. This is why :class:`~sklearn_sgdopt.GradientDescentRegressor` reports the *average* of
 # the iterates by default.

@@ -85,5 +85,5 @@ figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols
 plt.show()
 
 # %%
-# The other two are fine once their features are scaled, in a pipeline with a ``StandardScaler``. Here nobody
-# has to think of it, and a stream needs no scaler fitted beforehand.
+# The other two work well behind a ``StandardScaler`` in a pipeline. This estimator needs no scaler, neither
+# in `fit` nor in a stream.

@@ -2,9 +2,9 @@
 In Rosenbrock's valley
 ======================
 
-Rosenbrock's function is a curved valley with steep walls and an almost level floor. The walls allow only
-small steps, and with small steps the floor takes long. Momentum gathers speed along the floor. Adam takes
-longer steps there, because gradients are small."""
+Rosenbrock's function is a curved valley with steep walls and an almost level floor. Because of the
+walls steps must be small, and small steps take long on the floor. Momentum gathers speed along the floor.
+Adam takes longer steps there, because gradients are small."""
 
 import matplotlib.pyplot as plt
 import numpy as np
