@@ -1,8 +1,8 @@
 """Linear regression by gradient descent, for scikit-learn."""
 
-from sklearn_sgdopt._display import LossCurveDisplay
-from sklearn_sgdopt._display_comparison import SolverComparisonDisplay
-from sklearn_sgdopt._display_path import DescentPathDisplay
+from sklearn_sgdopt._display.comparison import SolverComparisonDisplay
+from sklearn_sgdopt._display.loss_curve import LossCurveDisplay
+from sklearn_sgdopt._display.path import DescentPathDisplay
 from sklearn_sgdopt._minimize import minimize_adam, minimize_gd, minimize_momentum
 from sklearn_sgdopt._regressor import GradientDescentRegressor
 from sklearn_sgdopt._show_versions import show_versions

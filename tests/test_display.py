@@ -13,9 +13,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt._display import LossCurveDisplay
-from sklearn_sgdopt._display_comparison import SolverComparisonDisplay
-from sklearn_sgdopt._display_path import DescentPathDisplay
+from sklearn_sgdopt._display.comparison import SolverComparisonDisplay
+from sklearn_sgdopt._display.loss_curve import LossCurveDisplay
+from sklearn_sgdopt._display.path import DescentPathDisplay
 from sklearn_sgdopt._path import record_path
 
 mpl.use("Agg")

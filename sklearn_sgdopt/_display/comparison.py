@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_sgdopt._display import (
+from sklearn_sgdopt._display.loss_curve import (
     LOSS_LABELS,
     common_loss,
     line_style,

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
-from sklearn_sgdopt._display import LOSS_LABELS, line_style, named_estimators, pyplot
+from sklearn_sgdopt._display.loss_curve import LOSS_LABELS, line_style, named_estimators, pyplot
 from sklearn_sgdopt._path import record_path
 from sklearn_sgdopt._validation import check_rows, check_weights
 
