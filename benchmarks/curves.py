@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks._measure import seconds
 from benchmarks.defaults import least_squares
 from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt._display.loss_curve import line_style
+from sklearn_sgdopt._display.style import line_style
 
 DOCS = Path(__file__).parents[1] / "docs"
 SOLVERS = ("gd", "sgd", "momentum", "adam")

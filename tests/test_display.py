@@ -12,10 +12,12 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt._display.comparison import SolverComparisonDisplay
-from sklearn_sgdopt._display.loss_curve import LossCurveDisplay
-from sklearn_sgdopt._display.path import DescentPathDisplay
+from sklearn_sgdopt import (
+    DescentPathDisplay,
+    GradientDescentRegressor,
+    LossCurveDisplay,
+    SolverComparisonDisplay,
+)
 from sklearn_sgdopt._path import record_path
 
 mpl.use("Agg")

@@ -8,20 +8,27 @@ from typing import Any, Literal, Self
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LinearRegression
 
-from sklearn_sgdopt._display.loss_curve import (
-    LOSS_LABELS,
+from sklearn_sgdopt._display.estimators import (
+    Data,
     common_loss,
+    named_estimators,
+    shared_data,
+    unwrap,
+)
+from sklearn_sgdopt._display.style import (
+    LineKwargs,
     line_style,
     log_losses,
-    named_estimators,
+    loss_label,
+    own_keywords,
     pyplot,
     sparse_markers,
+    the_only,
 )
 from sklearn_sgdopt._regressor import GradientDescentRegressor
-from sklearn_sgdopt._validation import check_rows
 
-WARM_UP_ROWS = 32
 FAR_APART = 10.0  # ratio of times from which their axis is logarithmic
 NOTHING = 1e-8  # part of the loss of least squares below which an excess is not worth drawing
 BRIEF = 0.1  # seconds of timing up to which a fit is timed again
@@ -46,6 +53,8 @@ class SolverComparisonDisplay:
         Name of the loss, for the axis label.
     rows : {"training", "validation"}, default="training"
         Which samples the loss is of, for the axis label.
+    target : str, default="y"
+        What the loss is of, for the axis label.
 
     Attributes
     ----------
@@ -55,8 +64,12 @@ class SolverComparisonDisplay:
         Figure that holds them.
     lines_ : dict of str to matplotlib Line2D
         Curves against epochs.
+    line_ : matplotlib Line2D
+        The curve against epochs, if there is a single one.
     seconds_lines_ : dict of str to matplotlib Line2D
         Curves against seconds.
+    seconds_line_ : matplotlib Line2D
+        The curve against seconds, if there is a single one.
 
     See Also
     --------
@@ -80,12 +93,24 @@ class SolverComparisonDisplay:
         least_squares: float | None = None,
         loss: str = "squared_error",
         rows: Literal["training", "validation"] = "training",
+        target: str = "y",
     ):
         self.losses = losses
         self.seconds = seconds
         self.least_squares = least_squares
         self.loss = loss
         self.rows = rows
+        self.target = target
+
+    @property
+    def line_(self) -> Any:
+        """The curve against epochs, if there is a single one."""
+        return the_only(self.lines_, "lines_")
+
+    @property
+    def seconds_line_(self) -> Any:
+        """The curve against seconds, if there is a single one."""
+        return the_only(self.seconds_lines_, "seconds_lines_")
 
     @classmethod
     def from_data(
@@ -99,7 +124,6 @@ class SolverComparisonDisplay:
         X_val: Any = None,
         y_val: Any = None,
         random_state: Any = None,
-        ax: Any = None,
         **kwargs: Any,
     ) -> Self:
         """Train each solver on the data and draw its loss against epochs and seconds.
@@ -113,7 +137,8 @@ class SolverComparisonDisplay:
         solvers : sequence of str, default=("gd", "sgd", "momentum", "adam")
             Solvers to compare.
         estimator : GradientDescentRegressor, default=None
-            Estimator with all other parameters. Default: default settings.
+            Estimator with all other parameters, also in a Pipeline, TransformedTargetRegressor or fitted
+            search. Default: default settings.
         epochs : int, default=50
             Number of epochs of each solver. ``tol`` is not used.
         X_val : array-like of shape (n_validation, n_features), default=None
@@ -122,23 +147,23 @@ class SolverComparisonDisplay:
             Their targets.
         random_state : int, RandomState instance or None, default=None
             Seed of the shuffling. Default: that of ``estimator``.
-        ax : sequence of two matplotlib Axes, default=None
-            Axes to draw on. Default: new ones.
         **kwargs : dict
-            Passed on to `plot`.
+            Passed on to `plot`: ``ax``, the two axes to draw on, and others.
 
         Returns
         -------
         display : SolverComparisonDisplay
             The display.
         """
-        base = GradientDescentRegressor() if estimator is None else named_estimators([estimator]).popitem()[1]
+        default = GradientDescentRegressor() if estimator is None else estimator
+        base = unwrap("estimator", default, fitted=False)
         names = [solvers] if isinstance(solvers, str) else list(solvers)
-        estimators = {name: clone(base).set_params(solver=name) for name in names}
-        if random_state is not None:
-            for trained in estimators.values():
-                trained.set_params(random_state=random_state)
-        return cls.from_estimators(estimators, X, y, epochs=epochs, X_val=X_val, y_val=y_val, ax=ax, **kwargs)
+        others = {} if random_state is None else {"random_state": random_state}
+        estimators = {
+            name: base._replace(regressor=clone(base.regressor).set_params(solver=name, **others))
+            for name in names
+        }
+        return cls.from_estimators(estimators, X, y, epochs=epochs, X_val=X_val, y_val=y_val, **kwargs)
 
     @classmethod
     def from_estimators(
@@ -158,7 +183,9 @@ class SolverComparisonDisplay:
         Parameters
         ----------
         estimators : dict of str to GradientDescentRegressor, or list of GradientDescentRegressor
-            Estimators with the same loss. Those in a list are named by their solver.
+            Estimators with the same loss, also in a Pipeline, TransformedTargetRegressor or fitted search,
+            whose steps before the regressor transform the data beforehand: their time is not counted, and
+            they must do the same for all estimators. Those in a list are named by their solver.
         X : array-like of shape (n_samples, n_features)
             Samples to train on.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -180,28 +207,23 @@ class SolverComparisonDisplay:
             The display.
         """
         pyplot(cls.__name__)  # before minutes of training, not after
-        named = named_estimators(estimators)
-        loss = common_loss(named)
+        unwrapped = named_estimators(estimators)
+        named = {name: one.regressor for name, one in unwrapped.items()}
+        loss, target = common_loss(unwrapped)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val must be given together.")
-        first = next(iter(named.values()))
-        X, y = _as_trained_on(first, X, y)
-        held_out = (X, y) if X_val is None else _as_trained_on(first, X_val, y_val)
+        data = shared_data(unwrapped, X, y, None if X_val is None else (X_val, y_val))
         losses, seconds = {}, {}
         for name, estimator in named.items():
-            losses[name], seconds[name] = _measure(estimator, X, y, held_out, epochs)
-        least_squares = None
-        if loss == "squared_error":
-            from sklearn.linear_model import LinearRegression  # half as long an import as the package's own
-
-            exact = LinearRegression(fit_intercept=any(e.fit_intercept for e in named.values())).fit(X, y)
-            least_squares = float(np.mean((held_out[1] - exact.predict(held_out[0])) ** 2))
+            losses[name], seconds[name] = _measure(estimator, data, epochs)
+        intercept = any(estimator.fit_intercept for estimator in named.values())
         display = cls(
             losses=losses,
             seconds=seconds,
-            least_squares=least_squares,
+            least_squares=_least_squares(data, intercept=intercept) if loss == "squared_error" else None,
             loss=loss,
             rows="training" if X_val is None else "validation",
+            target=target,
         )
         return display.plot(ax, **kwargs)
 
@@ -211,7 +233,7 @@ class SolverComparisonDisplay:
         *,
         excess: bool | Literal["auto"] = "auto",
         log_scale: bool = True,
-        line_kwargs: dict[str, Any] | None = None,
+        line_kwargs: LineKwargs = None,
         reference_kwargs: dict[str, Any] | None = None,
     ) -> Self:
         """Draw both panels.
@@ -226,8 +248,8 @@ class SolverComparisonDisplay:
             least squares is drawn as a line.
         log_scale : bool, default=True
             Whether the axis of the loss is logarithmic.
-        line_kwargs : dict, default=None
-            Keywords for the curves, as of matplotlib's `plot`.
+        line_kwargs : dict or list of dict, default=None
+            Keywords for the curves, as of matplotlib's `plot`. A list has one dict for each estimator.
         reference_kwargs : dict, default=None
             Keywords for the line at the loss of least squares.
 
@@ -239,7 +261,8 @@ class SolverComparisonDisplay:
         Raises
         ------
         ValueError
-            If ``ax`` is not two axes, or ``excess`` is asked for and least squares is not known.
+            If ``ax`` is not two axes, if ``excess`` is asked for and least squares is not known, or if a list
+            of keywords is not as long as there are estimators.
         """
         plt = pyplot(type(self).__name__)
         if excess == "auto":
@@ -248,6 +271,7 @@ class SolverComparisonDisplay:
             raise ValueError(
                 f"excess=True needs the loss of least squares, and there is none for {self.loss!r}."
             )
+        own = own_keywords(line_kwargs, len(self.losses), "line_kwargs")
         if ax is None:
             _, ax = plt.subplots(1, 2, sharey=True, figsize=(9.0, 4.0), layout="constrained")
         if np.size(ax) != 2:
@@ -261,7 +285,7 @@ class SolverComparisonDisplay:
         zero = self.least_squares if excess and self.least_squares is not None else 0.0
         for index, (name, losses) in enumerate(self.losses.items()):
             style = {**line_style(index), "label": name, "markevery": sparse_markers(len(losses), index)}
-            style |= line_kwargs or {}
+            style |= own[index]
             heights = losses - zero
             (self.lines_[name],) = self.axes_[0].plot(np.arange(1, len(losses) + 1), heights, **style)
             (self.seconds_lines_[name],) = self.axes_[1].plot(self.seconds[name], heights, **style)
@@ -273,46 +297,48 @@ class SolverComparisonDisplay:
                 log_losses(plt, axes)
                 if axes.get_ylim()[0] < NOTHING * zero:
                     axes.set_ylim(bottom=NOTHING * zero)
-        what, _, unit = f"{self.rows} {LOSS_LABELS[self.loss]}".rpartition(" (")
-        above = "above least squares " if excess else ""
-        self.axes_[0].set(xlabel="epoch", ylabel=f"{what}\n{above}({unit}")
-        self.axes_[1].set_xlabel("seconds")
-        times = np.concatenate([*self.seconds.values()])
-        if times.max() > FAR_APART * times.min():
-            self.axes_[1].set_xscale("log")
-            self.axes_[1].xaxis.set_major_locator(plt.LogLocator(subs=(1.0, 2.0, 5.0)))
-            self.axes_[1].xaxis.set_major_formatter("{x:g}")
-            self.axes_[1].xaxis.set_minor_formatter(plt.NullFormatter())
-        else:
-            self.axes_[1].xaxis.set_major_locator(plt.MaxNLocator(5))
-        self.axes_[0].legend()
+        self._label_axes(plt, above="above least squares " if excess else "")
         return self
 
+    def _label_axes(self, plt: Any, *, above: str) -> None:
+        """Label both axes; times far apart get a logarithmic one."""
+        epochs, seconds = self.axes_
+        what, _, unit = f"{self.rows} {loss_label(self.loss, self.target)}".rpartition(" (")
+        epochs.set(xlabel="epoch", ylabel=f"{what}\n{above}({unit}")
+        epochs.legend()
+        seconds.set_xlabel("seconds")
+        times = np.concatenate([*self.seconds.values()])
+        if times.max() > FAR_APART * times.min():
+            seconds.set_xscale("log")
+            seconds.xaxis.set_major_locator(plt.LogLocator(subs=(1.0, 2.0, 5.0)))
+            seconds.xaxis.set_major_formatter("{x:g}")
+            seconds.xaxis.set_minor_formatter(plt.NullFormatter())
+        else:
+            seconds.xaxis.set_major_locator(plt.MaxNLocator(5))
 
-def _as_trained_on(estimator: Any, X: Any, y: Any) -> tuple[Any, np.ndarray]:
-    """Rows in the form in which nothing is left to convert in a fit that is timed."""
-    X, y, single = check_rows(clone(estimator), X, y, reset=True)
-    return X, y[:, 0] if single else y
+
+def _least_squares(data: Data, *, intercept: bool) -> float:
+    """Mean squared error of least squares on the samples that are drawn."""
+    exact = LinearRegression(fit_intercept=intercept).fit(data.X, data.y)
+    X, y = data.held_out or (data.X, data.y)
+    return float(np.mean((y - exact.predict(X)) ** 2))
 
 
-def _measure(
-    estimator: Any, X: Any, y: np.ndarray, held_out: Any, epochs: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _measure(estimator: Any, data: Data, epochs: int) -> tuple[np.ndarray, np.ndarray]:
     """Loss after each epoch, and the seconds that a fit with so many epochs takes."""
     runner = clone(estimator).set_params(tol=None, early_stopping=False, warm_start=False, verbose=0)
 
     def fit(count: int) -> float:
         trained = clone(runner).set_params(epochs=count)
         started = time.perf_counter()
-        trained.fit(X, y)
+        trained.fit(data.X, data.y)
         return time.perf_counter() - started
 
-    trained = clone(runner).set_params(epochs=epochs).fit(X, y, X_val=held_out[0], y_val=held_out[1])
+    X_val, y_val = data.held_out or (data.X, data.y)
+    trained = clone(runner).set_params(epochs=epochs).fit(data.X, data.y, X_val=X_val, y_val=y_val)
     losses = np.asarray(trained.validation_curve_)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the fit above has warned of divergence
-        # Few rows may take another way through the kernels than many rows do: call that too.
-        clone(runner).set_params(epochs=1).fit(X[:WARM_UP_ROWS], y[:WARM_UP_ROWS])
         counts = np.unique([*(2 ** np.arange(len(losses).bit_length())), len(losses)])
         counts = counts[counts <= len(losses)]
         times = []

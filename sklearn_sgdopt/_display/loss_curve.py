@@ -1,95 +1,22 @@
-"""Loss curves, and what all pictures share: colours, names, a clear error without matplotlib."""
+"""Loss curves of fitted estimators."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_sgdopt._regressor import GradientDescentRegressor
-
-LOSS_LABELS = {
-    "squared_error": "mean squared error (units of y squared)",
-    "huber": "mean huber loss (units of y squared)",
-    "epsilon_insensitive": "mean epsilon-insensitive loss (units of y)",
-    "squared_epsilon_insensitive": "mean squared epsilon-insensitive loss (units of y squared)",
-    "quantile": "mean quantile loss (units of y)",
-}
-# Okabe and Ito's colours, told apart with any colour vision, but for the yellow, too pale for lines.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-MARKERS_A_LINE = 8
-
-
-def pyplot(display: str) -> Any:
-    """Return matplotlib.pyplot, or say how to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{display} needs matplotlib, which is not installed: pip install matplotlib"
-        ) from error
-    return plt
-
-
-def line_style(index: int) -> dict[str, Any]:
-    """Colour, dashes and marker of the ``index``-th of several lines."""
-    return {
-        "color": COLORS[index % len(COLORS)],
-        "linestyle": DASHES[index % len(DASHES)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "markersize": 4.5,
-    }
-
-
-def sparse_markers(points: int, index: int) -> tuple[int, int]:
-    """Marker positions that do not crowd a line, nor fall on those of its neighbours."""
-    step = max(1, points // MARKERS_A_LINE)
-    return (index * step // 4) % step, step
-
-
-def log_losses(plt: Any, ax: Any) -> None:
-    """Make the axis of the loss logarithmic, with plain numbers where there is no whole decade."""
-    ax.set_yscale("log")
-    ax.yaxis.set_minor_formatter(plt.LogFormatter())
-
-
-def named_estimators(estimators: Any) -> dict[str, Any]:
-    """Estimators by name, from a mapping or a sequence; refuses what is no GradientDescentRegressor."""
-    if isinstance(estimators, Mapping):
-        named = {str(name): estimator for name, estimator in estimators.items()}
-    elif isinstance(estimators, Sequence) and not isinstance(estimators, str):
-        solvers = [getattr(estimator, "solver", "") for estimator in estimators]
-        named = {
-            solver if solvers.count(solver) == 1 else f"{solver} {position}": estimator
-            for position, (solver, estimator) in enumerate(zip(solvers, estimators, strict=True))
-        }
-    else:
-        raise TypeError(
-            f"estimators must be a dict of names and estimators, or a list of estimators; got "
-            f"{type(estimators).__name__}. For one estimator use from_estimator."
-        )
-    if not named:
-        raise ValueError("estimators is empty; give at least one GradientDescentRegressor.")
-    for name, estimator in named.items():
-        if not isinstance(estimator, GradientDescentRegressor):
-            raise TypeError(
-                f"Estimator {name!r} must be a GradientDescentRegressor; got {type(estimator).__name__}. "
-                "Of a Pipeline give the last step, pipeline[-1]."
-            )
-    return named
-
-
-def common_loss(estimators: Mapping[str, Any]) -> str:
-    """Return the loss that all estimators share: others have other units."""
-    losses = {estimator.loss for estimator in estimators.values()}
-    if len(losses) > 1:
-        raise ValueError(
-            f"The estimators must have one loss to share an axis; got {sorted(losses)}. "
-            "Draw a display for each."
-        )
-    return str(losses.pop())
+from sklearn_sgdopt._display.estimators import common_loss, named_estimators
+from sklearn_sgdopt._display.style import (
+    LineKwargs,
+    line_style,
+    log_losses,
+    loss_label,
+    own_keywords,
+    pyplot,
+    sparse_markers,
+    the_only,
+)
 
 
 def updates_per_epoch(estimator: Any) -> float:
@@ -119,6 +46,8 @@ class LossCurveDisplay:
         Time after each epoch for each estimator, for ``x="seconds"``, if it is known.
     loss : str, default="squared_error"
         Name of the loss, for the axis label.
+    target : str, default="y"
+        What the loss is of, for the axis label.
 
     Attributes
     ----------
@@ -128,8 +57,12 @@ class LossCurveDisplay:
         Figure that holds them.
     lines_ : dict of str to matplotlib Line2D
         Training curves.
+    line_ : matplotlib Line2D
+        The training curve, if there is a single one.
     validation_lines_ : dict of str to matplotlib Line2D
         Validation curves.
+    validation_line_ : matplotlib Line2D
+        The validation curve, if there is a single one.
 
     See Also
     --------
@@ -154,12 +87,24 @@ class LossCurveDisplay:
         updates_per_epoch: Mapping[str, float] | None = None,
         seconds: Mapping[str, Any] | None = None,
         loss: str = "squared_error",
+        target: str = "y",
     ):
         self.loss_curves = loss_curves
         self.validation_curves = validation_curves
         self.updates_per_epoch = updates_per_epoch
         self.seconds = seconds
         self.loss = loss
+        self.target = target
+
+    @property
+    def line_(self) -> Any:
+        """The training curve, if there is a single one."""
+        return the_only(self.lines_, "lines_")
+
+    @property
+    def validation_line_(self) -> Any:
+        """The validation curve, if there is a single one."""
+        return the_only(self.validation_lines_, "validation_lines_")
 
     @classmethod
     def from_estimator(
@@ -170,7 +115,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : GradientDescentRegressor
-            A fitted estimator.
+            A fitted estimator, also in a fitted Pipeline, TransformedTargetRegressor or search.
         name : str, default=None
             Name in the legend. Default: the solver.
         ax : matplotlib Axes, default=None
@@ -193,7 +138,8 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimators : dict of str to GradientDescentRegressor, or list of GradientDescentRegressor
-            Fitted estimators with the same loss. Those in a list are named by their solver.
+            Fitted estimators with the same loss, also in a fitted Pipeline, TransformedTargetRegressor or
+            search. Those in a list are named by their solver.
         ax : matplotlib Axes, default=None
             Axes to draw on. Default: new ones.
         **kwargs : dict
@@ -204,9 +150,11 @@ class LossCurveDisplay:
         display : LossCurveDisplay
             The display.
         """
-        named = named_estimators(estimators)
+        unwrapped = named_estimators(estimators, fitted=True)
+        named = {name: one.regressor for name, one in unwrapped.items()}
         for estimator in named.values():
             check_is_fitted(estimator, "loss_curve_")
+        loss, target = common_loss(unwrapped)
         display = cls(
             loss_curves={name: np.asarray(estimator.loss_curve_) for name, estimator in named.items()},
             validation_curves={
@@ -215,7 +163,8 @@ class LossCurveDisplay:
                 if hasattr(estimator, "validation_curve_")
             },
             updates_per_epoch={name: updates_per_epoch(estimator) for name, estimator in named.items()},
-            loss=common_loss(named),
+            loss=loss,
+            target=target,
         )
         return display.plot(ax, **kwargs)
 
@@ -226,8 +175,8 @@ class LossCurveDisplay:
         x: Literal["epochs", "updates", "seconds"] = "epochs",
         validation: bool | Literal["auto"] = "auto",
         log_scale: bool = False,
-        line_kwargs: dict[str, Any] | None = None,
-        validation_kwargs: dict[str, Any] | None = None,
+        line_kwargs: LineKwargs = None,
+        validation_kwargs: LineKwargs = None,
     ) -> Self:
         """Draw the curves.
 
@@ -241,10 +190,10 @@ class LossCurveDisplay:
             Whether to draw validation curves. "auto": if there is a value for each epoch.
         log_scale : bool, default=False
             Whether the axis of the loss is logarithmic.
-        line_kwargs : dict, default=None
-            Keywords for the training curves, as of matplotlib's `plot`.
-        validation_kwargs : dict, default=None
-            Keywords for the validation curves.
+        line_kwargs : dict or list of dict, default=None
+            Keywords for the curves, as of matplotlib's `plot`. A list has one dict for each estimator.
+        validation_kwargs : dict or list of dict, default=None
+            Keywords for the validation curves alone, after those for all.
 
         Returns
         -------
@@ -254,10 +203,14 @@ class LossCurveDisplay:
         Raises
         ------
         ValueError
-            If ``x`` is not one of the three or not known, or if a validation curve is asked for and missing.
+            If ``x`` is not one of the three or not known, if a validation curve is asked for and missing, or
+            if a list of keywords is not as long as there are estimators.
         """
         plt = pyplot(type(self).__name__)
         held_out = {} if validation is False else self._checked_validation(required=validation is True)
+        curves = len(self.loss_curves)
+        own = own_keywords(line_kwargs, curves, "line_kwargs")
+        own_validation = own_keywords(validation_kwargs, curves, "validation_kwargs")
         places = {name: self._places(x, name) for name in self.loss_curves}
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
@@ -266,14 +219,17 @@ class LossCurveDisplay:
         for index, (name, losses) in enumerate(self.loss_curves.items()):
             style = {**line_style(index), "linestyle": "-", "markevery": sparse_markers(len(losses), index)}
             label = f"{name}, training" if held_out else name
-            style |= {"label": label, **(line_kwargs or {})}
+            style |= {"label": label, **own[index]}
             (self.lines_[name],) = ax.plot(places[name], losses, **style)
             if name not in held_out:
                 continue
             style |= {"linestyle": "--", "markerfacecolor": "white", "label": f"{name}, validation"}
-            style |= validation_kwargs or {}
+            style |= own_validation[index]
             (self.validation_lines_[name],) = ax.plot(places[name], held_out[name], **style)
-        ax.set(xlabel={"epochs": "epoch", "updates": "update"}.get(x, x), ylabel=LOSS_LABELS[self.loss])
+        ax.set(
+            xlabel={"epochs": "epoch", "updates": "update"}.get(x, x),
+            ylabel=loss_label(self.loss, self.target),
+        )
         if log_scale:
             log_losses(plt, ax)
         ax.legend()

@@ -1,20 +1,25 @@
 """Picture of the descent: the paths of solvers across the loss surface over two parameters."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from scipy import sparse
-from sklearn.base import clone
 
-from sklearn_sgdopt._display.loss_curve import LOSS_LABELS, line_style, named_estimators, pyplot
+from sklearn_sgdopt._display.animation import growing
+from sklearn_sgdopt._display.estimators import Unwrapped, named_estimators, shared_data
+from sklearn_sgdopt._display.plane import Plane, chosen_parameters
+from sklearn_sgdopt._display.style import LineKwargs, line_style, loss_label, own_keywords, pyplot, the_only
 from sklearn_sgdopt._path import record_path
-from sklearn_sgdopt._validation import check_rows, check_weights
+from sklearn_sgdopt._validation import check_weights
+
+if TYPE_CHECKING:
+    from matplotlib.animation import FuncAnimation
 
 LEVELS = 12
 LOWEST_LEVEL = 1e-3  # of the range of the loss in the picture
-NARROWEST = 0.5  # least extent of an axis by that of the other, in equal steps of the loss
 MOST_MARKERS = 60  # updates up to which each is marked
+FEWEST_FRAMES = 2  # the start and the end
+GRID = ("grid_resolution", "margin")
 
 
 class DescentPathDisplay:
@@ -40,6 +45,8 @@ class DescentPathDisplay:
         Start and parameters after each update, for each estimator.
     labels : tuple of two str
         Names of the two parameters.
+    target : str, default="y"
+        What the error is of, for the title.
 
     Attributes
     ----------
@@ -51,6 +58,8 @@ class DescentPathDisplay:
         Contour lines.
     lines_ : dict of str to matplotlib Line2D
         Paths.
+    line_ : matplotlib Line2D
+        The path, if there is a single one.
     start_ : matplotlib Line2D
         Marks where the paths start.
     minimum_ : matplotlib Line2D
@@ -83,6 +92,7 @@ class DescentPathDisplay:
         least: float,
         paths: Mapping[str, np.ndarray],
         labels: tuple[str, str],
+        target: str = "y",
     ):
         self.xx0 = xx0
         self.xx1 = xx1
@@ -91,6 +101,12 @@ class DescentPathDisplay:
         self.least = least
         self.paths = paths
         self.labels = labels
+        self.target = target
+
+    @property
+    def line_(self) -> Any:
+        """The path, if there is a single one."""
+        return the_only(self.lines_, "lines_")
 
     @classmethod
     def from_estimator(
@@ -101,7 +117,8 @@ class DescentPathDisplay:
         Parameters
         ----------
         estimator : GradientDescentRegressor
-            Estimator to clone and train, fitted or not.
+            Estimator to clone and train, fitted or not; also in a Pipeline, TransformedTargetRegressor or
+            fitted search.
         X : array-like of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,)
@@ -130,8 +147,6 @@ class DescentPathDisplay:
         sample_weight: Any = None,
         max_updates: int = 100,
         coordinates: Literal["standardized", "data"] = "standardized",
-        grid_resolution: int = 100,
-        margin: float = 0.15,
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
@@ -140,7 +155,10 @@ class DescentPathDisplay:
         Parameters
         ----------
         estimators : dict of str to GradientDescentRegressor, or list of GradientDescentRegressor
-            Estimators to clone and train, fitted or not. Those in a list are named by their solver.
+            Estimators to clone and train, fitted or not; also in a Pipeline, TransformedTargetRegressor or
+            fitted search, whose steps before the regressor must do the same to the data for all estimators.
+            The paths are those across the loss of the data that these steps make. Estimators in a list are
+            named by their solver.
         X : array-like of shape (n_samples, n_features)
             Samples.
         y : array-like of shape (n_samples,)
@@ -156,14 +174,12 @@ class DescentPathDisplay:
             Units of the parameters: those of features with mean 0 and variance 1, or those of the
             data, in which the surface is often too narrow to be seen. This is independent of the
             coordinates of training.
-        grid_resolution : int, default=100
-            Number of grid points along each axis.
-        margin : float, default=0.15
-            Margin around paths and minimum, as a fraction of their extent.
         ax : matplotlib Axes, default=None
             Axes to draw on. Default: new ones.
         **kwargs : dict
-            Passed on to `plot`.
+            ``grid_resolution`` : number of grid points along each axis, default 100; ``margin`` : margin
+            around paths and minimum as a fraction of their extent, default 0.15. Others are passed on to
+            `plot`.
 
         Returns
         -------
@@ -176,55 +192,38 @@ class DescentPathDisplay:
             If y has several outputs, ``parameters`` are not two known ones, or a loss is not squared error.
         """
         pyplot(cls.__name__)  # before training, not after
-        named = named_estimators(estimators)
-        if coordinates not in {"standardized", "data"}:
-            raise ValueError(f"coordinates must be 'standardized' or 'data'; got {coordinates!r}.")
-        if not isinstance(max_updates, int | np.integer) or max_updates < 1:
-            raise ValueError(f"max_updates must be an integer of at least 1; got {max_updates!r}.")
-        for name, estimator in named.items():
-            if estimator.loss != "squared_error":
-                raise ValueError(
-                    f"The surface drawn is the mean squared error, but {name!r} has loss={estimator.loss!r}. "
-                    "Set loss='squared_error'."
-                )
-        checked = clone(next(iter(named.values())))
-        rows, targets, _ = check_rows(checked, X, y, reset=True)
+        grid = {name: kwargs.pop(name) for name in GRID if name in kwargs}
+        unwrapped = named_estimators(estimators)
+        _check(unwrapped, max_updates, coordinates)
+        data = shared_data(unwrapped, X, y)
+        targets = data.y.reshape(len(data.y), -1)
         if targets.shape[1] > 1:
             raise ValueError(
                 f"y has {targets.shape[1]} outputs, expected one: draw each by itself, with y[:, [output]]."
             )
-        chosen = _chosen_parameters(parameters, checked)
+        chosen = chosen_parameters(parameters, data.X.shape[1], data.names or [])
         runs = {
-            name: record_path(estimator, X, y, sample_weight, max_updates=max_updates)
-            for name, estimator in named.items()
+            name: record_path(one.regressor, data.X, data.y, sample_weight, max_updates=max_updates)
+            for name, one in unwrapped.items()
         }
-        plane = _Plane(
-            rows,
+        plane = Plane(
+            data.X,
             check_weights(sample_weight, len(targets)),
             chosen,
             standardized=coordinates == "standardized",
-            centered=any(estimator.fit_intercept for estimator in named.values()),
+            centered=any(one.regressor.fit_intercept for one in unwrapped.values()),
         )
-
         paths = {
             name: plane.place(coef[:, 0], intercept[:, 0]) for name, (_, coef, intercept) in runs.items()
         }
         first = next(iter(runs.values()))[0]
         rest = plane.rest(np.ravel(first.coef_), float(np.ravel(first.intercept_)[0]))
-        minimum, least, curvature = plane.surface(targets[:, 0] - rest)
-        points = np.vstack([*paths.values(), minimum])
-        low, high = _limits(points, curvature.diagonal(), margin)
-        xx0, xx1 = np.meshgrid(*np.linspace(low, high, grid_resolution).T)
-        offset = np.stack([xx0 - minimum[0], xx1 - minimum[1]])
-        response = least + np.einsum("ikl,ij,jkl->kl", offset, curvature, offset)
+        target = next(iter(unwrapped.values())).target
         display = cls(
-            xx0=xx0,
-            xx1=xx1,
-            response=response,
-            minimum=minimum,
-            least=least,
+            **plane.surface(targets[:, 0] - rest, np.vstack([*paths.values()]), **grid),
             paths=paths,
-            labels=plane.labels(getattr(checked, "feature_names_in_", None)),
+            labels=plane.labels(data.names, target),
+            target=target,
         )
         return display.plot(ax, **kwargs)
 
@@ -233,7 +232,7 @@ class DescentPathDisplay:
         ax: Any = None,
         *,
         contour_kwargs: dict[str, Any] | None = None,
-        path_kwargs: dict[str, Any] | None = None,
+        path_kwargs: LineKwargs = None,
     ) -> Self:
         """Draw contours and paths.
 
@@ -243,15 +242,21 @@ class DescentPathDisplay:
             Axes to draw on. Default: new ones.
         contour_kwargs : dict, default=None
             Keywords for the contour lines, as of matplotlib's `contour`.
-        path_kwargs : dict, default=None
-            Keywords for the paths, as of matplotlib's `plot`.
+        path_kwargs : dict or list of dict, default=None
+            Keywords for the paths, as of matplotlib's `plot`. A list has one dict for each estimator.
 
         Returns
         -------
         self : DescentPathDisplay
             The display.
+
+        Raises
+        ------
+        ValueError
+            If a list of keywords is not as long as there are estimators.
         """
         plt = pyplot(type(self).__name__)
+        own = own_keywords(path_kwargs, len(self.paths), "path_kwargs")
         if ax is None:
             _, ax = plt.subplots(layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
@@ -274,7 +279,7 @@ class DescentPathDisplay:
             else:
                 style |= {"linestyle": "-", "linewidth": 0.9, "markevery": [updates]}
                 style |= {"markersize": 7, "markeredgecolor": "white"}
-            style |= path_kwargs or {}
+            style |= own[index]
             (self.lines_[name],) = ax.plot(*path.T, **style)
         starts = np.unique([path[0] for path in self.paths.values()], axis=0)
         mark = {"linestyle": "none", "color": "black", "zorder": 4}
@@ -286,112 +291,67 @@ class DescentPathDisplay:
             xlim=(self.xx0.min(), self.xx0.max()),
             ylim=(self.xx1.min(), self.xx1.max()),
         )
-        ax.set_title(f"contours: {LOSS_LABELS['squared_error']}", fontsize="medium")
+        ax.set_title(f"contours: {loss_label('squared_error', self.target)}", fontsize="medium")
         ax.legend()
         return self
 
+    def animate(
+        self, ax: Any = None, *, frames: int = 50, interval: float = 80, **kwargs: Any
+    ) -> "FuncAnimation":
+        """Animate the descent: all paths grow together, update by update.
 
-class _Plane:
-    """Two parameters in the units of the picture, and the loss over them.
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Axes to draw on. Default: new ones.
+        frames : int, default=50
+            Number of frames at most. Fewer if the longest path has fewer updates; if it has more, a frame
+            makes several.
+        interval : float, default=80
+            Milliseconds between frames.
+        **kwargs : dict
+            Passed on to `plot`.
 
-    Prediction is ``u @ parameters + rest``, where a column of ``u`` is a feature, centred and
-    scaled if standardised, or ones for the intercept (None in ``chosen``).
-    """
+        Returns
+        -------
+        animation : matplotlib.animation.FuncAnimation
+            The animation. A notebook shows it with controls; ``animation.to_jshtml()`` is the same as HTML
+            for any page, and ``animation.save("descent.gif")`` makes a file. Keep a reference to it until it
+            has been shown.
 
-    def __init__(
-        self,
-        X: Any,
-        weight: np.ndarray | None,
-        chosen: tuple[int | None, int | None],
-        *,
-        standardized: bool,
-        centered: bool,
-    ):
-        self.X, self.chosen, self.standardized = X, chosen, standardized
-        self.weight = np.ones(X.shape[0]) if weight is None else weight
-        self.mean = np.zeros(X.shape[1])
-        if standardized and centered:
-            self.mean = np.asarray(X.T @ (self.weight / self.weight.sum()), dtype=np.float64)
-        self.columns = np.ones((X.shape[0], 2))
-        self.scale = np.ones(2)
-        for axis, feature in enumerate(chosen):
-            if feature is None:
-                continue
-            column = X[:, [feature]].toarray()[:, 0] if sparse.issparse(X) else X[:, feature]
-            column = column.astype(np.float64) - self.mean[feature]
-            if standardized:
-                self.scale[axis] = np.sqrt(np.average(column**2, weights=self.weight))
-                if self.scale[axis] <= 1e-12 * abs(self.mean[feature]):
-                    raise ValueError(
-                        f"Feature {feature} is constant, and its coefficient stays 0 in standardized "
-                        "coordinates. Choose another parameter, or coordinates='data'."
-                    )
-            self.columns[:, axis] = column / self.scale[axis]
+        Raises
+        ------
+        ValueError
+            If ``frames`` is not an integer of at least 2.
 
-    def place(self, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
-        """Points (m, 2) of parameters (m, d) and (m,) in the data's units."""
-        moved = intercept + coef @ self.mean
-        return np.column_stack(
-            [
-                moved if feature is None else coef[:, feature] * self.scale[axis]
-                for axis, feature in enumerate(self.chosen)
-            ]
-        )
-
-    def rest(self, coef: np.ndarray, intercept: float) -> np.ndarray:
-        """Part of the prediction that the other parameters make."""
-        others = coef.astype(np.float64)
-        others[[feature for feature in self.chosen if feature is not None]] = 0.0
-        constant = 0.0 if None in self.chosen else intercept + coef @ self.mean
-        return np.asarray(self.X @ others - self.mean @ others + constant)
-
-    def surface(self, targets: np.ndarray) -> tuple[np.ndarray, float, np.ndarray]:
-        """Minimum, loss there, and matrix A of ``loss = least + (p - minimum) A (p - minimum)``."""
-        root = np.sqrt(self.weight / self.weight.sum())[:, None]
-        minimum = np.linalg.lstsq(root * self.columns, root[:, 0] * targets, rcond=None)[0]
-        residual = root[:, 0] * (targets - self.columns @ minimum)
-        return minimum, float(residual @ residual), (root * self.columns).T @ (root * self.columns)
-
-    def labels(self, names: Any) -> tuple[str, str]:
-        """Axis labels with units."""
-        first, second = (self._label(feature, names) for feature in self.chosen)
-        return first, second
-
-    def _label(self, feature: int | None, names: Any) -> str:
-        if feature is None:
-            return f"intercept{' at the mean of X' if self.mean.any() else ''} (units of y)"
-        name = f"feature {feature}" if names is None else str(names[feature])
-        unit = "standard deviation" if self.standardized else "unit"
-        return f"coefficient of {name} (units of y per {unit})"
+        Examples
+        --------
+        >>> from sklearn.datasets import load_diabetes
+        >>> from sklearn_sgdopt import DescentPathDisplay, GradientDescentRegressor
+        >>> X, y = load_diabetes(return_X_y=True, scaled=False)
+        >>> models = [GradientDescentRegressor(solver, random_state=0) for solver in ("gd", "sgd")]
+        >>> display = DescentPathDisplay.from_estimators(models, X, y, parameters=(2, 3))
+        >>> animation = display.animate(frames=3)
+        >>> html = animation.to_jshtml()
+        """
+        if not isinstance(frames, int | np.integer) or frames < FEWEST_FRAMES:
+            raise ValueError(f"frames must be an integer of at least {FEWEST_FRAMES}; got {frames!r}.")
+        self.plot(ax, **kwargs)
+        return growing(self.ax_, [*self.lines_.values()], frames=int(frames), interval=interval)
 
 
-def _chosen_parameters(parameters: Any, checked: Any) -> tuple[int | None, int | None]:
-    """Return the indices of two features, None for the intercept."""
-    features = checked.n_features_in_
-    names = list(getattr(checked, "feature_names_in_", []))
-    if parameters is None:
-        return (0, None) if features == 1 else (0, 1)
-    expected = "two of: an index, a feature name, 'intercept'; for example (0, 'intercept')"
-    if isinstance(parameters, str) or not isinstance(parameters, Sequence) or len(parameters) != 2:
-        raise ValueError(f"parameters must be {expected}; got {parameters!r}.")
-    chosen: list[int | None] = []
-    for parameter in parameters:
-        if parameter in names:
-            chosen.append(names.index(parameter))
-        elif parameter == "intercept":
-            chosen.append(None)
-        elif isinstance(parameter, str):
-            known = f"the features are {names}" if names else "X has no feature names: use an index"
-            raise ValueError(f"parameters must be {expected}; got {parameter!r}, but {known}.")
-        elif isinstance(parameter, int | np.integer) and -features <= parameter < features:
-            chosen.append(int(parameter) % features)
-        else:
+def _check(estimators: Mapping[str, Unwrapped], max_updates: Any, coordinates: Any) -> None:
+    """Refuse what cannot be drawn, before anything is trained."""
+    if coordinates not in {"standardized", "data"}:
+        raise ValueError(f"coordinates must be 'standardized' or 'data'; got {coordinates!r}.")
+    if not isinstance(max_updates, int | np.integer) or max_updates < 1:
+        raise ValueError(f"max_updates must be an integer of at least 1; got {max_updates!r}.")
+    for name, (regressor, _) in estimators.items():
+        if regressor.loss != "squared_error":
             raise ValueError(
-                f"parameters must be {expected}; got {parameter!r}, but X has {features} features."
+                f"The surface drawn is the mean squared error, but {name!r} has loss={regressor.loss!r}. "
+                "Set loss='squared_error'."
             )
-    if chosen[0] == chosen[1]:
-        raise ValueError(f"parameters must be two different ones; got {parameters!r}.")
-    return chosen[0], chosen[1]
 
 
 def _number(value: float) -> str:
@@ -404,14 +364,3 @@ def _length(path: np.ndarray) -> float:
     extent = np.ptp(path, axis=0)
     steps = np.diff(path, axis=0) / np.where(extent > 0.0, extent, 1.0)
     return float(np.hypot(*steps.T).sum())
-
-
-def _limits(points: np.ndarray, curvature: np.ndarray, margin: float) -> np.ndarray:
-    """Lower and upper limits of both axes around points; a path along one axis still gets a plane."""
-    unit = 1.0 / np.sqrt(np.where(curvature > 0.0, curvature, 1.0))
-    low, high = points.min(axis=0), points.max(axis=0)
-    extent = (high - low) / unit
-    widest = extent.max() if extent.max() > 0.0 else 1.0
-    half = unit * np.maximum(extent, NARROWEST * widest) * (0.5 + margin)
-    middle = (low + high) / 2.0
-    return np.stack([middle - half, middle + half])
