@@ -1,11 +1,13 @@
 """Settings that all tests share."""
 
 import os
+import sys
 
 # SciPy reads it when it is first imported; without it scikit-learn skips its array API check.
 os.environ["SCIPY_ARRAY_API"] = "1"
 
 import hypothesis
+import pytest
 
 # The same examples in every run: a failure is never a matter of luck.
 hypothesis.settings.register_profile(
@@ -17,3 +19,10 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("fixed")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
