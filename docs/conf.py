@@ -23,6 +23,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "story_notebook",
+    "offline_animations",
 ]
 exclude_patterns = ["_build", "examples/README.rst"]
 templates_path = ["_templates"]
@@ -76,6 +77,7 @@ sphinx_gallery_conf = {
     "reset_modules": ("gallery_look.plain_look",),
     "within_subsection_order": "gallery_look.LectureOrder",
     "image_srcset": ["2x"],
+    "matplotlib_animations": True,
     "download_all_examples": False,
     "show_memory": False,
     "show_signature": False,

@@ -19,6 +19,8 @@ def plain_look(gallery_conf, fname):
             "axes.prop_cycle": plt.cycler(color=COLORS),
             "legend.frameon": False,
             "lines.linewidth": 2,
+            "animation.writer": "pillow",  # which comes with matplotlib
+            "animation.frame_format": "jpeg",  # 40 % of the size of png
         }
     )
 
@@ -32,11 +34,13 @@ class LectureOrder:
         "saddle",
         "valley",
         "descent_paths",
+        "animated_descent",
         "four_solvers",
         "reading_a_loss_curve",
         "raw_data",
         "white_coordinates",
         "stream",
+        "coefficients",
         "grid_search",
     )
 
