@@ -56,7 +56,6 @@ def warm_up() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         GradientDescentRegressor("gd", epochs=1, tol=None).fit(X, y)
-        GradientDescentRegressor(batch_size=1, epochs=1, tol=None).fit(X, y)
 
 
 def fit(name: str, model: Any, X: np.ndarray, y: np.ndarray) -> None:
