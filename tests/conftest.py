@@ -26,3 +26,15 @@ def _close_figures():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the first case of each test as quick, unless it is slow: a table has one body and many cases."""
+    seen = set()
+    for item in items:
+        test = (item.path, getattr(item, "originalname", None))
+        if test[1] is None or test in seen:  # no function of a test file, or another case of one
+            continue
+        seen.add(test)
+        if item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.quick)

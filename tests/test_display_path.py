@@ -178,6 +178,7 @@ def test_path_refuses_a_constant_feature():
 # --- animation
 
 
+@pytest.mark.slow
 def test_paths_grow_together_to_what_is_drawn():
     X, y = make_data()
     models = {

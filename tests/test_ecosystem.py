@@ -162,6 +162,7 @@ def memory_of_rows(model, X, y):
     return isinstance(X, np.memmap), X.flags.writeable, model.coef_, model.loss_curve_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_memory_mapped_read_only_rows(solver, regression, tmp_path):
     X, y = regression
@@ -180,6 +181,7 @@ def test_memory_mapped_read_only_rows(solver, regression, tmp_path):
         assert losses == expected.loss_curve_
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_grid_search_in_two_processes(dtype):
     rng = np.random.default_rng(2)

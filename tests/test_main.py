@@ -330,12 +330,14 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"sklearn_sgdopt {version('sklearn-sgdopt')}\n"
 
 
+@pytest.mark.slow
 def test_as_a_module():
     run = process("nothing.csv")
     assert (run.returncode, run.stdout) == (2, b"")
     assert run.stderr.decode().splitlines() == ["error: cannot read nothing.csv: No such file or directory"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "codes"), [(["--no-plot"], {1}), (["--help"], {0, 1})])
 def test_a_reader_that_goes_away_is_no_error(arguments, codes):
     read_end, write_end = os.pipe()
@@ -348,6 +350,7 @@ def test_a_reader_that_goes_away_is_no_error(arguments, codes):
     assert run.returncode in codes  # argparse itself ignores it where output is not buffered
 
 
+@pytest.mark.slow
 def test_standard_input(csv):
     run = process("-", "--no-plot", input=csv.read_bytes(), cwd=os.getcwd())
     assert run.returncode == 0

@@ -1,8 +1,5 @@
 """The update rules as methods of `scipy.optimize.minimize`."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -117,6 +114,7 @@ def test_path_is_that_of_a_hand_written_loop(rule, problem):
     assert_array_equal(result.x, path[-1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "options"),
     [
@@ -373,14 +371,3 @@ def test_function_that_is_not_finite_at_the_start():
     assert not result.success
     assert (result.status, result.nit) == (3, 0)
     assert "x0" in result.message
-
-
-def test_an_import_brings_nothing_that_scikit_learn_does_not():
-    code = "import sys, {}; print(*sys.modules)"
-    ours, theirs = (
-        subprocess.run([sys.executable, "-c", code.format(name)], capture_output=True, text=True, check=True)
-        for name in ("sklearn.linear_model, sklearn_sgdopt._minimize", "sklearn.linear_model")
-    )
-    added = {*ours.stdout.split()} - {*theirs.stdout.split()}
-    # Cython keeps what its modules share in one of its own.
-    assert {name.partition(".")[0] for name in added if not name.startswith("_cython_")} == {"sklearn_sgdopt"}

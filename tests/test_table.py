@@ -267,6 +267,7 @@ def test_a_mistake_is_named(mistake, read):
     assert len(message) < 400
 
 
+@pytest.mark.slow
 def test_a_missing_target_among_a_million_columns_is_a_short_line(read):
     header = ",".join(f"column{k}" for k in range(1_000_000))
     with pytest.raises(InputError) as error:

@@ -207,6 +207,7 @@ LATE = """
 """
 
 
+@pytest.mark.slow
 def test_a_part_that_is_called_too_late_does_nothing(request):
     """A thread may begin a part after Ctrl-C has ended the batch: its memory is gone by then."""
     command = [sys.executable, "-c", textwrap.dedent(LATE), str(request.path.parent)]

@@ -83,6 +83,7 @@ INTERRUPTED = """
 """
 
 
+@pytest.mark.slow
 def test_an_interrupted_fit_changes_nothing():
     run = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(INTERRUPTED)],
@@ -299,6 +300,7 @@ def run_program(more):
     return subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
 def test_processes_at_once_and_a_fork_agree_to_the_last_bit():
     processes = [run_program(FORKED if i == 0 else "print(result())") for i in range(8)]

@@ -26,8 +26,8 @@ CoefficientDisplay.from_estimators(models)
 plt.show()
 
 # %%
-# The features of a :class:`~sklearn.pipeline.Pipeline` have the names that its steps give. Here these are all
-# products of two features: 55 coefficients for 442 samples. A penalty keeps them small.
+# The features of a :class:`~sklearn.pipeline.Pipeline` have the names that its steps give. Here these are the
+# features and their products: 55 coefficients for 442 samples. A penalty keeps them small.
 
 models = {}
 for name, parameters in {"no penalty": {}, "l2 penalty": {"penalty": "l2", "alpha": 0.01}}.items():
