@@ -115,7 +115,7 @@ def measured(name: str, path: str) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
-def main(total: int = 2_000_000, solvers: tuple[str, ...] = SOLVERS) -> None:
+def main(total: int, solvers: tuple[str, ...]) -> None:
     """Print one line a task, beside the goals."""
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "data.parquet")
@@ -143,4 +143,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--task"]:
         task(*sys.argv[2:4])
     else:
-        main(*(int(rows) for rows in sys.argv[1:2]), *([tuple(sys.argv[2:])] if sys.argv[2:] else []))
+        main(int(sys.argv[1]) if sys.argv[1:] else 2_000_000, tuple(sys.argv[2:]) or SOLVERS)

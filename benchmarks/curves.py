@@ -56,7 +56,7 @@ class Point(NamedTuple):
     samples: int
     epochs: int
     seconds: float
-    excess: float | None = None
+    excess: float = float("nan")  # where none is measured
 
 
 def problem(samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -238,7 +238,12 @@ def draw_accuracy(ax: Axes, points: Sequence[Point]) -> None:
 
 def draw(points: Sequence[Point]) -> Figure:
     """Both panels, legible at the width of a page."""
-    look = {"font.size": 10, "axes.titlesize": 10.5, "axes.spines.top": False, "axes.spines.right": False}
+    look: dict[Any, Any] = {
+        "font.size": 10,
+        "axes.titlesize": 10.5,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
     with rc_context(look):
         figure = Figure(figsize=(8.0, 4.4), layout="constrained")
         left, right = figure.subplots(1, 2)
@@ -246,6 +251,11 @@ def draw(points: Sequence[Point]) -> Figure:
         draw_accuracy(right, points)
         figure.legend(loc="outside lower center", ncols=len(STYLES), columnspacing=1.2, frameon=False)
     return figure
+
+
+def written(value: Any) -> Any:
+    """Return a cell of the table."""
+    return value if not isinstance(value, float) else "" if np.isnan(value) else f"{value:.3g}"
 
 
 def main() -> None:
@@ -258,7 +268,9 @@ def main() -> None:
     with (DOCS / "measurements" / "times.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(Point._fields)
-        table.writerows([f"{v:.3g}" if isinstance(v, float) else v for v in point] for point in points)
+        table.writerows(
+            [f"{v:.3g}".replace("nan", "") if isinstance(v, float) else v for v in point] for point in points
+        )
     draw(points).savefig(DOCS / "images" / "times.png", dpi=200)
 
 

@@ -5,6 +5,9 @@
 
 import time
 import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.datasets import load_diabetes
@@ -16,11 +19,15 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
 
-MODELS = {
+
+def default(solver: Any, seed: int) -> GradientDescentRegressor:
+    """Return a solver with default settings."""
+    return GradientDescentRegressor(solver, random_state=seed)
+
+
+MODELS: dict[str, Callable[[int], Any]] = {
     **{
-        f'GradientDescentRegressor("{solver}")': lambda seed, solver=solver: GradientDescentRegressor(
-            solver, random_state=seed
-        )
+        f'GradientDescentRegressor("{solver}")': partial(default, solver)
         for solver in ("gd", "sgd", "momentum", "adam")
     },
     "SGDRegressor()": lambda seed: SGDRegressor(random_state=seed),

@@ -40,7 +40,7 @@ def theirs(X: Any, y: Any) -> Fit:
     ).fit(X, y)
 
 
-PLAIN = {"standardize": False, "average": False, "learning_rate": 1e-4}
+PLAIN: dict[str, Any] = {"standardize": False, "average": False, "learning_rate": 1e-4}
 
 
 def epochs_of_dense_samples(table: Table) -> None:
@@ -74,7 +74,7 @@ def epochs_against_ourselves(table: Table) -> None:
         table.faster(f"epoch {rows:,} x 20, float32", "float64", mine, other, goal)
     X, y = problem(1_000_000, 20)
     for batch_size, goal in ((32, 1.15), (1, 2)):
-        options = {"batch_size": batch_size, **PLAIN}
+        options: dict[str, Any] = {"batch_size": batch_size, **PLAIN}
         mine, other = epochs(ours(X, y, "adam", **options), ours(X, y, **options), per_fit=EPOCHS)
         table.at_most(f"adam, epoch 1,000,000 x 20, batch {batch_size}", "sgd", mine, other, goal)
     for shuffle, goal in ((True, 3.3), (False, 1.8)):
@@ -102,7 +102,7 @@ def sparse_samples(table: Table) -> None:
     X = sparse.random_array((rows, features), density=filled / features, format="csr", rng=1)
     X.indices, X.indptr = X.indices.astype(np.int32), X.indptr.astype(np.int32)
     y = X @ np.random.default_rng(0).standard_normal(features)
-    plain = {"standardize": False, "learning_rate": 1e-4, "penalty": "l2", "average": False}
+    plain: dict[str, Any] = {"standardize": False, "learning_rate": 1e-4, "penalty": "l2", "average": False}
     what = "epoch CSR 100,000 x 50,000, 80 a row, batch 32"
     mine, other = epochs(ours(X, y, **plain), theirs(X, y), per_fit=EPOCHS)
     table.faster(what, "SGDRegressor", mine, other, 2.2)

@@ -15,13 +15,13 @@ from sklearn_sgdopt import GradientDescentRegressor
 SAMPLES, FEATURES, LOOK = 8, 10, 1000
 
 
-def resident():
+def resident() -> float:
     """Memory in use, in MiB."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--chunks", type=int, default=1_000_000)
     parser.add_argument("--solver", default="adam")

@@ -13,6 +13,7 @@ import pickle
 import sys
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -232,7 +233,8 @@ def check_finite(model, method):
 
 def perform(parameters, calls, between=None):
     """Make calls on a new model, with ``between`` what must not matter; return the model and what it said."""
-    model, told = GradientDescentRegressor(**parameters), []
+    told: list[Any] = []
+    model = GradientDescentRegressor(**parameters)
     for number, (method, arguments) in enumerate(calls):
         if between is not None:
             model = between(model, number)
@@ -311,7 +313,8 @@ def a_refused_call_changes_nothing(rng, data, parameters):
 
     def between(model, number):
         method, changes, arguments, what = refused[number]
-        kept, told = model.get_params(), []
+        told: list[Any] = []
+        kept = model.get_params()
         call(model.set_params(**changes), method, arguments, told)
         if not told:
             raise Defect(f"{method} took what must be refused: {what}")
@@ -368,13 +371,12 @@ def dense_is_sparse(rng, data, parameters):
         raise Defect(f"dense and sparse are refused differently: {runs[0][1]} / {runs[1][1]}")
     if runs[0][1]:
         return
-    curves = [np.array(model.loss_curve_) for model, _ in runs]
-    if any(curve[-1] > 2.0 * curve[0] for curve in curves):
+    one, other = (np.array(model.loss_curve_) for model, _ in runs)
+    if any(curve[-1] > 2.0 * curve[0] for curve in (one, other)):
         return  # what diverges has rounding grow with it
-    if len(curves[0]) != len(curves[1]) or not np.allclose(
-        *curves, rtol=1e-5, atol=EPS * np.abs(data["y"]).max()
-    ):
-        raise Defect(f"dense and sparse differ: {curves}")
+    rounding = EPS * np.abs(data["y"]).max()
+    if len(one) != len(other) or not np.allclose(one, other, rtol=1e-5, atol=rounding):
+        raise Defect(f"dense and sparse differ: {one}, {other}")
 
 
 LAWS = (

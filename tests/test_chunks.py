@@ -4,6 +4,7 @@ import itertools
 import pickle
 import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,7 +175,12 @@ def test_memory_is_bounded(tmp_path, monkeypatch, rows, groups, mix):
     path = write(tmp_path / "data.parquet", group=groups)
     chunks = ParquetChunks(path, "y", sample_weight="w", chunk_rows=rows, mix=mix, random_state=0)
     made, empty = [], chunks._empty
-    monkeypatch.setattr(chunks, "_empty", lambda length: made.append(length) or empty(length))
+
+    def counted(length):
+        made.append(length)
+        return empty(length)
+
+    monkeypatch.setattr(chunks, "_empty", counted)
     np.testing.assert_array_equal(np.sort(order(chunks)), np.arange(N))
     assert len(made) == 1
     assert made[0] <= max(min(mix * N // -(-N // groups), 200), 2 * rows)
@@ -189,7 +195,7 @@ def test_reading_waits_for_the_consumer():
             return np.asarray(self)[item]
 
     X, y, _ = samples()
-    chunks = iter(ArrayChunks(X.view(Counted), y, chunk_rows=10, shuffle=False))
+    chunks: Any = iter(ArrayChunks(X.view(Counted), y, chunk_rows=10, shuffle=False))
     for taken in range(1, 50):
         next(chunks)
         # One in use, one waiting, one held by the reader.

@@ -121,7 +121,7 @@ def test_names_go_through_the_steps():
     path = DescentPathDisplay.from_estimator(given, NAMED, Y, parameters=("mass heat", "age^2"))
     assert path.labels[0] == "coefficient of mass heat (units of y per standard deviation)"
     bars = CoefficientDisplay.from_estimator(given.fit(NAMED, Y))
-    assert sorted(bars.feature_names)[:3] == ["age", "age^2", "heat"]
+    assert sorted(bars.feature_names or [])[:3] == ["age", "age^2", "heat"]
     nameless = make_pipeline(FunctionTransformer(), make_estimator()).fit(X, Y)
     assert CoefficientDisplay.from_estimator(nameless).feature_names is None
     kept = make_pipeline(StandardScaler().set_output(transform="pandas"), make_estimator()).fit(NAMED, Y)

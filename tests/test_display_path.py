@@ -1,8 +1,11 @@
 """What DescentPathDisplay draws, and what it refuses."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from drawing import SOLVERS, assert_drawn, make_data, make_estimator, mean_squared_error, plt
+from matplotlib.animation import AbstractMovieWriter
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
@@ -63,7 +66,8 @@ def test_surface_is_the_mean_squared_error(coordinates, parameters, weighted):
         mean = np.average(X, axis=0, weights=weight)
         scale = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weight))
     for i, j in ((0, 0), (3, 5), (6, 2)):
-        theta = {**dict(enumerate(fit.coef_ * scale)), "intercept": fit.intercept_ + fit.coef_ @ mean}
+        theta: dict[int | str, float] = dict(enumerate(fit.coef_ * scale))
+        theta["intercept"] = fit.intercept_ + fit.coef_ @ mean
         for parameter, value in zip(parameters, (display.xx0[i, j], display.xx1[i, j]), strict=True):
             theta[parameter if parameter == "intercept" else parameter % 3] = value
         coef = np.array([theta[k] for k in range(3)])
@@ -96,7 +100,7 @@ def test_path_in_a_data_frame_and_a_sparse_matrix():
     display = DescentPathDisplay.from_estimator(model, X, y, parameters=("bmi", "bp"))
     assert display.labels[0] == "coefficient of bmi (units of y per standard deviation)"
     assert display.labels[1] == "coefficient of bp (units of y per standard deviation)"
-    options = {"parameters": (2, "intercept"), "coordinates": "data"}
+    options: dict[str, Any] = {"parameters": (2, "intercept"), "coordinates": "data"}
     dense = DescentPathDisplay.from_estimator(model.set_params(standardize=False), X, y, **options)
     rows = sparse.csr_array(X.to_numpy())
     thin = DescentPathDisplay.from_estimator(model, rows, y, **options)
@@ -179,7 +183,24 @@ def test_path_refuses_a_constant_feature():
 
 
 @pytest.mark.slow
-def test_paths_grow_together_to_what_is_drawn():
+class Watching(AbstractMovieWriter):
+    """Looks at each frame instead of writing it."""
+
+    def __init__(self, look):
+        super().__init__()
+        self.look = look
+
+    def setup(self, fig, outfile, dpi=None):
+        super().setup(fig, outfile, dpi)
+
+    def grab_frame(self, **_):
+        self.look()
+
+    def finish(self):
+        """There is no file."""
+
+
+def test_paths_grow_together_to_what_is_drawn(tmp_path):
     X, y = make_data()
     models = {
         "short": make_estimator("gd", epochs=5),
@@ -191,12 +212,17 @@ def test_paths_grow_together_to_what_is_drawn():
     assert display.paths["long"].shape == (101, 2)
     shown = [0, 17, 33, 50, 67, 83, 100]
     assert list(animation.new_frame_seq()) == shown
-    for frame, update in zip(animation.new_frame_seq(), shown, strict=True):
-        animation._draw_frame(frame)  # what matplotlib calls for each frame
+    due = iter(shown)
+
+    def look():
+        update = next(due)
         for name, path in display.paths.items():
             assert_drawn(display.lines_[name], *path[: update + 1].T)
         assert display.ax_.get_title().endswith(f"\nupdate {update} of 100")
         assert display.lines_["long"].get_markevery() == [update]
+
+    animation.save(tmp_path / "none", writer=Watching(look))
+    assert not [*due]
     assert animation.to_jshtml(embed_frames=True).count("data:image/png;base64") == len(shown)
     assert animation._repr_html_() == animation.to_jshtml()
 

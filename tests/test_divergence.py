@@ -277,7 +277,7 @@ def test_a_rate_that_is_too_high_is_stopped(solver, standardize, method):
     assert np.isfinite(model.coef_).all()
     assert np.isfinite(model.intercept_)
     # The rate that is called safe is.
-    safe = float(re.search(r"safe rate for these samples is (\S+)\. ", message)[1])
+    safe = float(re.findall(r"safe rate for these samples is (\S+)\. ", message)[0])
     assert 0.0 < safe < rate
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The loss was still falling", ConvergenceWarning)

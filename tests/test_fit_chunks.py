@@ -115,11 +115,11 @@ def test_types_and_outputs_are_those_of_fit(dtype, outputs):
 @pytest.mark.parametrize("scaled", [False, True])
 def test_descent_on_all_samples_does_not_depend_on_chunks(loss, weighted, scaled):
     X, y, weight = make_data(seed=4)
-    rest = (weight,) if weighted else ()
+    weight = weight if weighted else None
     options = {"loss": loss, "whiten": "auto" if not scaled else False, "epochs": 30}
     assert_same(
-        model("gd", **options).fit_chunks(chunked(X, y, *rest, rows=170)),
-        model("gd", **options).fit(X, y, *rest),
+        model("gd", **options).fit_chunks(chunked(X, y, weight, rows=170)),
+        model("gd", **options).fit(X, y, weight),
         rtol=1e-8,
     )
 
@@ -130,9 +130,9 @@ def test_statistics_do_not_depend_on_chunks(solver, weighted):
     X, y, weight = make_data(3000, seed=5)
     order = np.argsort(X[:, 0])
     X, y, weight = X[order], y[order], weight[order]
-    rest = (weight,) if weighted else ()
-    chunks = model(solver).fit_chunks(chunked(X, y, *rest, rows=130))
-    whole = model(solver).fit(X, y, *rest)
+    weight = weight if weighted else None
+    chunks = model(solver).fit_chunks(chunked(X, y, weight, rows=130))
+    whole = model(solver).fit(X, y, weight)
     np.testing.assert_allclose(chunks.learning_rate_, whole.learning_rate_, rtol=1e-9)
 
 
@@ -446,8 +446,8 @@ def test_callbacks_are_told_of_each_epoch(solver):
 
 def test_passes_of_a_source_are_of_an_order_each():
     X, y, _ = make_data(seed=16)
-    fits = [model().fit_chunks(ArrayChunks(X, y, chunk_rows=100, random_state=0)) for _ in range(2)]
-    assert_same(*fits, rtol=0)
+    one, other = (model().fit_chunks(ArrayChunks(X, y, chunk_rows=100, random_state=0)) for _ in range(2))
+    assert_same(one, other, rtol=0)
 
 
 @pytest.fixture(scope="module")

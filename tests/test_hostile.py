@@ -4,6 +4,7 @@ import copy
 import pickle
 import re
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ def refuses(function, message, *, kind=(ValueError, TypeError)):
 
 # ------------------------------------------------------------- 1: momentum, short last batches, off-centre
 
-SHORT = [
+SHORT: list[tuple[int, dict[str, Any]]] = [
     *((n, {}) for n in (33, 34, 35, 65, 66, 67, 97, 98, 129, 130)),
     *((n, {"momentum": 0.95}) for n in (129, 131, 136, 143)),
     *((n, {"momentum": 0.99}) for n in (257, 259, 267)),
@@ -255,11 +256,11 @@ def test_float32_columns_far_off(solver):
 @pytest.mark.parametrize("loss", ["huber", "epsilon_insensitive", "squared_epsilon_insensitive"])
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_constant_targets_without_intercept_have_a_unit(solver, loss):
-    coef = [
+    one, other = (
         make(solver, loss=loss, fit_intercept=False).fit(X, np.full(N, unit)).coef_ / unit
         for unit in (1, 1024)
-    ]
-    np.testing.assert_allclose(*coef, rtol=1e-6, atol=1e-9)
+    )
+    np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("large", [1e308, 1e200, -1e160])

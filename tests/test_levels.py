@@ -147,10 +147,10 @@ def parameters(function):
 def compiled_parameters(thing):
     """Names and defaults of a compiled function, or of a class, whose documentation has its signature."""
     if not isinstance(thing, type):
-        found = inspect.signature(thing).parameters.values()
-        return {p.name: None if p.default is p.empty else repr(p.default) for p in found if p.name != "self"}
-    told = re.match(rf"{thing.__name__}\((.*)\)$", thing.__doc__.splitlines()[0])[1]
-    found = {}
+        own = inspect.signature(thing).parameters.values()
+        return {p.name: None if p.default is p.empty else repr(p.default) for p in own if p.name != "self"}
+    (told,) = re.findall(rf"^{thing.__name__}\((.*)\)$", str(thing.__doc__).splitlines()[0])
+    found: dict[str, str | None] = {}
     for part in re.split(r", (?![^\[]*\])", told):
         name, _, default = part.partition("=")
         if name != "*":
@@ -164,7 +164,7 @@ def public(names):
 
 def test_the_stub_has_the_names_of_the_module():
     told = {node.name for node in STUB.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-    told |= {node.target.id for node in STUB.body if isinstance(node, ast.AnnAssign)}
+    told |= {ast.unparse(node.target) for node in STUB.body if isinstance(node, ast.AnnAssign)}
     assert public(told) == public(vars(bindings)) - {"np", "map_in_order"}
     assert public(_kernels.__all__) <= public(told)
 

@@ -1,5 +1,7 @@
 """The update rules as methods of `scipy.optimize.minimize`."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -67,7 +69,7 @@ def adam_by_hand(g, a, steps, *, rate, beta_1, beta_2, epsilon):
     return path
 
 
-RULES = {
+RULES: dict[str, tuple[Any, dict[str, Any], Any, dict[str, Any]]] = {
     "gd": (minimize_gd, {"learning_rate": 1e-3}, gd_by_hand, {"rate": 1e-3}),
     "momentum": (
         minimize_momentum,
@@ -256,7 +258,8 @@ def test_args(args, with_jac):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_both_kinds_of_callback_see_every_iterate(method):
-    positional, named = [], []
+    positional: list[Any] = []
+    named: list[Any] = []
 
     def keep(intermediate_result):
         named.append(intermediate_result)
@@ -281,7 +284,7 @@ def test_callback_stops_the_run(method):
         if len(path) == 3:
             raise StopIteration
 
-    path = []
+    path: list[Any] = []
     result = minimize(rosen, [0, 0], jac=rosen_der, method=method, callback=stop)
     assert not result.success
     assert (result.status, result.nit) == (99, 3)

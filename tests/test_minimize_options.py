@@ -1,5 +1,7 @@
 """Options of the methods for `scipy.optimize.minimize`: what is refused, what warns, what is printed."""
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -102,7 +104,7 @@ def test_called_without_scipy():
     with pytest.raises(ValueError, match="vector"):
         minimize_gd(quadratic, np.zeros((3, 1)), jac=quadratic_gradient)
     with pytest.raises(TypeError, match=r"got True.*scipy\.optimize\.minimize"):
-        minimize_gd(quadratic, [0, 0, 0], jac=True)
+        minimize_gd(quadratic, [0, 0, 0], jac=cast(Any, True))
 
 
 @pytest.mark.parametrize("x0", [3, 3.0, [3], np.array([3]), np.array([3.0], dtype=np.float32)])

@@ -71,9 +71,10 @@ def assert_optimal(model, reference, X, y, **terms):
     ``reference`` are slopes of standardised features and the predictions that they make.
     """
     spread = X.std(axis=0) if model.standardize else 1.0
-    slopes, best = model.coef_ * spread, reference[0]
+    best, predicted = reference
+    slopes = model.coef_ * spread
     reached = objective(slopes, model.predict(X), y, **terms)
-    least = objective(*reference, y, **terms)
+    least = objective(best, predicted, y, **terms)
     assert reached >= least * (1 - 1e-6)  # or the reference is no optimum
     close = np.max(np.abs(slopes - best)) <= 1e-3 * np.max(np.abs(best))
     assert close or reached <= least * (1 + 1e-5)
@@ -272,7 +273,8 @@ def test_robust_losses_need_no_tuning(solver, batch_size, loss, unit):
             solver, loss=loss, quantile=0.75, batch_size=batch_size, random_state=0
         )
         model.fit(X, y * unit)
-        least = objective(*optimum(terms, Z, y), y, **terms)
+        slopes, predicted = optimum(terms, Z, y)
+        least = objective(slopes, predicted, y, **terms)
         assert objective(np.zeros(1), model.predict(X) / unit, y, **terms) <= 1.02 * least
 
 

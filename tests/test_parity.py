@@ -1,5 +1,7 @@
 """The estimator against hand-written loops of the formulas, and the laws that follow from them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_sgdopt import GradientDescentRegressor
 from sklearn_sgdopt._training import FORGETTING
 
-RULES = {
+RULES: dict[str, dict[str, Any]] = {
     "gd": {"solver": "gd"},
     "sgd": {"solver": "sgd"},
     "momentum": {"solver": "momentum"},

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -312,7 +313,7 @@ def tiny(outputs, rows=47):
     return X, y[:, 0] if outputs == 1 else y, rng.uniform(0.3, 2.0, rows)
 
 
-DESCENTS = {
+DESCENTS: dict[str, dict[str, Any]] = {
     "one output": {},
     "weights": {"weighted": True},
     "two outputs, weights": {"outputs": 2, "weighted": True},

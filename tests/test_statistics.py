@@ -141,7 +141,7 @@ def test_moments_of_columns_far_from_zero(rows, features, full, weighted):
     weight = rng.uniform(0.0, 2.0, rows) * (np.arange(rows) % 4 > 0) + (rows == 1) if weighted else None
     moments = Moments.of(make_samples(X, X[:, :1].copy(), weight), full=full)
     mean = np.average(X - 1e6, axis=0, weights=weight)
-    assert moments.mass == pytest.approx(weight.sum() if weighted else rows, rel=1e-14)
+    assert moments.mass == pytest.approx(rows if weight is None else weight.sum(), rel=1e-14)
     np.testing.assert_allclose(moments.mean[:features] - 1e6, mean, rtol=0.0, atol=1e-9)
     expected = np.average((X - 1e6 - mean) ** 2, axis=0, weights=weight)
     np.testing.assert_allclose(moments.variance[:features], expected, rtol=1e-8)
@@ -169,6 +169,7 @@ def test_dense_samples(form):
         few = dense_sample(samples, stride)
         assert np.array_equal(few.X, X[rows])
         assert np.array_equal(few.y, y[rows])
+        assert few.weight is not None
         assert np.array_equal(few.weight, weight[rows])
 
 

@@ -1,6 +1,7 @@
 """When training ends: `tol`, the adaptive rate, held-out rows, divergence; and what is said of it."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn_sgdopt import GradientDescentRegressor, _diagnosis, _engine, _train
 from sklearn_sgdopt._kernels import sampled_rows
 from sklearn_sgdopt._stopping import Patience
 
-RULES = {
+RULES: dict[str, dict[str, Any]] = {
     "gd": {"solver": "gd", "learning_rate": 0.1},
     "sgd": {"solver": "sgd", "learning_rate": 0.05},
     "momentum": {"solver": "momentum", "learning_rate": 0.02, "momentum": 0.5},
@@ -91,21 +92,21 @@ def test_tol_stops_where_the_objective_is_flat(
     options = {"fit_intercept": fit_intercept, "average": average, "tol": 1e-3, "n_iter_no_change": 3}
     model = make(rule, **terms, **options, epochs=1000)
     weight = weight if weighted else None
-    few = sampled_rows(44, 4)
-    few = X[few], y[few], None if weight is None else weight[few]
-    rows = (X, y, weight) if (rule, form) == ("gd", "dense") else few  # its moments hold all rows
+    few = slice(None) if (rule, form) == ("gd", "dense") else sampled_rows(44, 4)  # moments hold all rows
+    watched = {"X": X[few], "y": y[few], "weight": None if weight is None else weight[few]}
     # A velocity, or a moment, settles first; before, a loss tells nothing.
     inertia = {"momentum": 0.5, "nesterov": 0.5, "adam": 0.9}.get(rule, 0.0)
     first = int(np.ceil(20.0 / (1.0 - inertia) / (1 if rule == "gd" else 9) - 1e-9))
     loop = loop_of(model, **strengths)
-    values, parameters = [], []
+    values: list[Any] = []
+    parameters: list[Any] = []
     while len(values) < 1000 and not flat_from(values, 1e-3, 3, first):
         loop.epoch(X, y, weight)
         parameters.append(loop.average if average else (loop.a, loop.b))
         a, b = parameters[-1]
         l1, l2 = strengths.get("l1", 0.0), strengths.get("l2", 0.0)
         penalties = (l1 * np.abs(a) + l2 / 2 * a**2).sum(axis=1)
-        values.append(losses_of_outputs(model.loss, *rows, a, b) + penalties)
+        values.append(losses_of_outputs(model.loss, **watched, a=a, b=b) + penalties)
     model.fit(FORMS[form](X), y, sample_weight=weight)
     assert model.n_iter_ == len(values) < 1000
     a, b = parameters[-1]
@@ -201,7 +202,8 @@ def test_an_epoch_that_diverges_is_undone(rule, form, loss, fit_intercept):
     loop = loop_of(model)
     last = slice(0 if rule == "gd" else 10, None)  # the batch after which the loss is looked at again
     part = weight[last].sum() / weight.sum()
-    starts, reached = [], 0.0
+    starts: list[Any] = []
+    reached = 0.0
     while reached <= limit and len(starts) < model.epochs:
         starts.append((loop.t, loop.a, loop.b))
         loop.epoch(X, y, weight)
@@ -289,7 +291,7 @@ def test_twins_are_named_with_what_they_cost(
     root = np.sqrt(np.ones(440) if weight is None else weight)[sample]
     Z = np.column_stack([(X - center) / scale, np.ones(440)])[sample] * root[:, None]
     assert ("after standardisation" in message) == standardize
-    named = float(re.search(r"condition number is (\S+?)(?: after|,)", message)[1])
+    named = float(re.findall(r"condition number is (\S+?)(?: after|,)", message)[0])
     assert named == pytest.approx(np.linalg.cond(Z) ** 2, rel=0.1)  # in two digits
     least = np.linalg.lstsq(Z, y[sample] * root, rcond=None)[1][0]
     left = 1.0 - least / np.sum(((y - model.predict(X))[sample] * root) ** 2)

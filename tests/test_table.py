@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,7 +163,7 @@ def test_missing_values(missing, read):
 
 
 MANY = ",".join(f"column {k}" for k in range(3000))
-MISTAKES = {
+MISTAKES: dict[str, tuple[Any, dict[str, Any], str]] = {
     "text in a cell": (
         with_line("wide,1"),
         {},

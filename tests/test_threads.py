@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from typing import Any
 
 import joblib
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn_sgdopt._threads import ordered_map
 
 PARTS = 16
 ROWS, FEATURES = 60_013, 20  # 1.2 million products, more than 2 ** 20, and not a multiple of the parts
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "gd huber": {"solver": "gd", "loss": "huber"},
     "gd quantile": {"solver": "gd", "loss": "quantile", "fit_intercept": False, "penalty": "l2"},
     "gd l1": {"solver": "gd", "loss": "squared_epsilon_insensitive", "penalty": "l1", "alpha": 0.1},
@@ -60,7 +61,12 @@ def counted(monkeypatch):
 
         def __enter__(self):
             each = self.inner.__enter__()
-            return lambda call, parts: calls.append(len(parts)) or each(call, parts)
+
+            def counted(call, parts):
+                calls.append(len(parts))
+                return each(call, parts)
+
+            return counted
 
         def __exit__(self, *told):
             return self.inner.__exit__(*told)
@@ -134,7 +140,8 @@ def test_what_is_raised_among_the_parts_leaves_a_model_as_it_was(method, fitted,
     model = GradientDescentRegressor("adam", **options)
     if fitted:
         model.fit(X[:100], y[:100])
-    before, done = pickle.dumps(model), []
+    done: list[Any] = []
+    before = pickle.dumps(model)
 
     class Raising:
         def __init__(self, n_jobs, _):
@@ -235,11 +242,16 @@ def test_what_a_map_raises_is_raised_and_an_engine_can_go_on():
 # ------------------------------------------------------------------------------------------------ n_jobs
 
 
+def workers(each: Any) -> int:
+    """Threads of the pool whose map this is."""
+    return int(each.__self__._max_workers)
+
+
 def test_n_jobs_means_what_it_means_in_scikit_learn():
     with ordered_map(None, np.inf) as each:
         assert each is map
     with joblib.parallel_backend("threading", n_jobs=3), ordered_map(None, np.inf) as each:
-        assert each.__self__._max_workers == 3
+        assert workers(each) == 3
         assert list(each(lambda i: i * i, range(7))) == [0, 1, 4, 9, 16, 25, 36]
     with ordered_map(-1, np.inf) as each:
-        assert each is map or each.__self__._max_workers == joblib.cpu_count()
+        assert each is map or workers(each) == joblib.cpu_count()

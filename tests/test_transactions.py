@@ -1,10 +1,11 @@
-"""A call changes the model at its end, or not at all (issue H, points 3 to 5, 7 and 12)."""
+"""A call changes the model at its end, or not at all."""
 
 import pickle
 import subprocess
 import sys
 import textwrap
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,7 +180,7 @@ def test_predict_beside_partial_fit_never_mixes_two_models():
 # ---------------------------------------------------------------------- 7: refused calls that change nothing
 
 OVERFLOWING = np.vstack([1e200 * X[:2], X])
-REFUSED = {
+REFUSED: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "another alpha and X that overflows": (
         "partial_fit",
         {"alpha": 0.5},
@@ -316,7 +317,8 @@ def test_threads_with_their_own_models_agree_to_the_last_bit():
         model = make(SOLVERS[number % 4], epochs=5).fit(rows, y).partial_fit(rows, y)
         results[number] = pickle.dumps(model)
 
-    alone, together = {}, {}
+    alone: dict[Any, Any] = {}
+    together: dict[Any, Any] = {}
     for number in range(8):
         result(number, alone)
     threads = [threading.Thread(target=result, args=(number, together)) for number in range(8)]

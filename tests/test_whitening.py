@@ -1,6 +1,7 @@
 """White coordinates: the iterates of descent on whitened data, units, and streams."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_descent_on_principal_components(rule, batch_size, average):
     assert_same(model, make(rule, standardize=False, **options).fit(white, y), X, white)
 
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "": {},
     "averages": {"average": True},
     "weights": {"weighted": True},
@@ -266,7 +267,7 @@ def test_units_change_nothing(solver, loss, units):
 # --------------------------------------------------------------------------------------------- streams
 
 
-STREAMS = {
+STREAMS: dict[str, dict[str, Any]] = {
     "": {},
     "origin": {"fit_intercept": False},
     "l2": {"penalty": "l2", "alpha": 0.1},

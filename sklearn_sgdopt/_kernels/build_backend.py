@@ -69,7 +69,7 @@ def compiled(hook):
         if zig is None:
             return hook(*args, **kwargs)
         print(SAYS_ZIG, flush=True)
-        program = Path(zig.origin).with_name("zig.exe" if sys.platform == "win32" else "zig")
+        program = Path(str(zig.origin)).with_name("zig.exe" if sys.platform == "win32" else "zig")
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as cache:
             # On Windows only Ninja takes any compiler. CMake links programs to get to know a compiler:
             # without these flags zig would build the run times of UBSan and C++ for that, in a minute.
