@@ -268,9 +268,7 @@ def main() -> None:
     with (DOCS / "measurements" / "times.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(Point._fields)
-        table.writerows(
-            [f"{v:.3g}".replace("nan", "") if isinstance(v, float) else v for v in point] for point in points
-        )
+        table.writerows([written(value) for value in point] for point in points)
     draw(points).savefig(DOCS / "images" / "times.png", dpi=200)
 
 
