@@ -233,7 +233,7 @@ class CoefficientDisplay:
         for axes in self.axes_:
             axes.set_xlabel(f"coefficient\n(units of {self.target} per {per})")
         first = self.axes_[0]
-        first.set_yticks(rows[::-1], [str(names[feature]) for feature in self.features_[::-1]])
+        first.set_yticks(rows, [str(names[feature]) for feature in self.features_])
         first.set_ylim(-0.5 - 0.25, len(rows) - 0.5 + 0.25)
         if len(rows) < features:
             first.set_ylabel(f"the {len(rows)} of {features} features with the largest coefficients")
