@@ -15,7 +15,13 @@ int train_dense(const Samples *samples, const Coordinates *at, const Buffers *bu
                 const Trace *trace, const Hooks *hooks, Progress *progress) {
     const Dense<T> s(*samples);
     if (plan->batch_size == 1 && rule->code != ADAM && is_plain(*objective) && trace->updates == 0) {
-        train_singles(s, *at, *buffers, *objective, *rule, *plan, *order, *work, progress);
+        const double share = share_of_batch(*plan, 1);
+        const Descent descent = {*samples, *at,   *buffers, *objective,
+                                 *rule,    *plan, share,    share / samples->mean_weight};
+        if (rule->code == SGD)
+            train_singles<false>(s, descent, *order, work->scratch, progress);
+        else
+            train_singles<true>(s, descent, *order, work->scratch, progress);
         return 0;
     }
     return train_batches(s, *at, *buffers, *objective, *rule, *plan, *order, *work, *trace, *hooks, progress);

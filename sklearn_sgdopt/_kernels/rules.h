@@ -22,11 +22,11 @@ inline double bias_correction(double beta, int64_t t) {
 // Factor of the learning rate at update t, from 1.
 inline double decay(const Rule &rule, int64_t t) {
     const double pi = 3.14159265358979323846;
+    if (rule.schedule == CONSTANT) return 1.0;
     if (rule.schedule == INVSCALING) return pow((double)t, -rule.power);
     const double part = ((double)t - 1.0 - rule.began) / rule.horizon, done = part < 1.0 ? part : 1.0;
     if (rule.schedule == COSINE) return 0.5 * (1.0 + cos(pi * done));
-    if (rule.schedule == LINEAR) return done < 0.5 ? 1.0 : 2.0 * (1.0 - done);
-    return 1.0;
+    return done < 0.5 ? 1.0 : 2.0 * (1.0 - done);  // LINEAR
 }
 
 // Weight of the newest iterate in a polynomial-decay average (Shamir and Zhang 2013), the last of `age` updates,
@@ -56,6 +56,11 @@ inline double rate_at(const Rule &rule, int64_t t, double age, const double *roo
         if (rate > rule.kink_limit) rate = rule.kink_limit;
     }
     return rate;
+}
+
+// Whether all updates have the rate `rate * factor`.
+inline bool has_one_rate(const Rule &rule) {
+    return rule.schedule == CONSTANT && rule.slowing == 0.0 && rule.kink == 0.0;
 }
 
 // Whether an update at this rate may overshoot its own batch.
