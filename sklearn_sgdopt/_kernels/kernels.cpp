@@ -2,7 +2,7 @@
 #include "batches.h"
 #include "lazy.h"
 #include "moments.h"
-#include "singles.h"
+#include "singles_adam.h"
 #include "statistics.h"
 
 namespace {
@@ -14,15 +14,18 @@ int train_dense(const Samples *samples, const Coordinates *at, const Buffers *bu
                 const Rule *rule, const Plan *plan, const Order *order, const Work *work, const Lazy *,
                 const Trace *trace, const Hooks *hooks, Progress *progress) {
     const Dense<T> s(*samples);
-    if (plan->batch_size == 1 && rule->code != ADAM && is_plain(*objective) && trace->updates == 0) {
+    if (plan->batch_size == 1 && is_plain(*objective) && trace->updates == 0) {
         const double share = share_of_batch(*plan, 1);
         const Descent descent = {*samples, *at,   *buffers, *objective,
                                  *rule,    *plan, share,    share / samples->mean_weight};
-        if (rule->code == SGD)
-            train_singles<false>(s, descent, *order, work->scratch, progress);
-        else
-            train_singles<true>(s, descent, *order, work->scratch, progress);
-        return 0;
+        if (rule->code != ADAM) {
+            train_singles(s, descent, *order, work->scratch, progress);
+            return 0;
+        }
+        if (!at->whitening && !rule->relative) {
+            train_singles_by_adam(s, descent, *order, progress);
+            return 0;
+        }
     }
     return train_batches(s, *at, *buffers, *objective, *rule, *plan, *order, *work, *trace, *hooks, progress);
 }

@@ -199,12 +199,14 @@ struct Updates {
         const Combination k = c;
         const double one = descent.plan.fit_intercept ? 1.0 : 0.0;
         if (descent.plan.averaging) {
+#pragma omp simd
             for (int64_t j = 0; j < d; ++j)
                 average[j] = k.a_a * average[j] + k.a_b * slope[j] + (ROLLS ? k.a_u * first[j] : 0.0) +
                              combined(g, k.a, j);
             average[d] = k.a_a * average[d] + k.a_b * slope[d] + (ROLLS ? k.a_u * first[d] : 0.0) +
                          one * (k.a[0] + k.a[1] + k.a[2] + k.a[3]);
         }
+#pragma omp simd
         for (int64_t j = 0; j < d; ++j) {
             slope[j] += (ROLLS ? k.b_u * first[j] : 0.0) + combined(g, k.b, j);
             if (ROLLS) first[j] = k.u_u * first[j] + combined(g, k.u, j);
@@ -250,7 +252,7 @@ inline bool are_of_data(const Coordinates &at, int64_t features) {
 
 // Updates of single samples at the positions of `progress`.
 template <bool ROLLS, class T>
-void train_singles(const Dense<T> &s, const Descent &descent, const Order &order, double *room,
+void train_singles_of(const Dense<T> &s, const Descent &descent, const Order &order, double *room,
                    Progress *progress) {
     const Rule &rule = descent.rule;
     const bool is_easy = descent.objective.loss == SQUARED && !s.samples.weight && has_one_rate(rule);
@@ -262,6 +264,15 @@ void train_singles(const Dense<T> &s, const Descent &descent, const Order &order
         train_groups<Raw, ROLLS, true>(descent, s, order, room, progress);
     else
         train_groups<Scaled, ROLLS, true>(descent, s, order, room, progress);
+}
+
+template <class T>
+void train_singles(const Dense<T> &s, const Descent &descent, const Order &order, double *room,
+                   Progress *progress) {
+    if (descent.rule.code == SGD)
+        train_singles_of<false>(s, descent, order, room, progress);
+    else
+        train_singles_of<true>(s, descent, order, room, progress);
 }
 
 }  // namespace
