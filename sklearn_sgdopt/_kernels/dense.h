@@ -63,6 +63,7 @@ SGDOPT_INLINE void add_samples(const T *const *x, const T *SGDOPT_RESTRICT cente
     const T *SGDOPT_RESTRICT x0 = x[0], *SGDOPT_RESTRICT x1 = x[1], *SGDOPT_RESTRICT x2 = x[2],
             *SGDOPT_RESTRICT x3 = x[3];
     const T g0 = (T)derivatives[0], g1 = (T)derivatives[1], g2 = (T)derivatives[2], g3 = (T)derivatives[3];
+#pragma omp simd
     for (int64_t j = 0; j < features; ++j) {
         const T c = center[j];
         sum[j] += (g0 * (x0[j] - c) + g1 * (x1[j] - c)) + (g2 * (x2[j] - c) + g3 * (x3[j] - c));
@@ -144,10 +145,12 @@ SGDOPT_NOINLINE void accumulate(const Dense<T> &s, const View<T> &view, const Ob
                 take_losses(s.samples, objective, o, 1, &i, &z, &derivative, sums + o);
                 T *SGDOPT_RESTRICT to = sum + o * d;
                 const T g = (T)(derivative / unit);
+#pragma omp simd
                 for (int64_t j = 0; j < d; ++j) to[j] += g * (x[j] - view.center[j]);
             }
         }
         for (int64_t o = 0; o < outputs; ++o)
+#pragma omp simd
             for (int64_t j = 0; j < d; ++j) gradient[o * (d + 1) + j] += unit * sum[o * d + j];
     }
     if (!view.rest) return;

@@ -25,6 +25,7 @@ inline bool shrinks(const Rule &rule, const Coordinates &at) { return rule.kink 
 // sums over the batch in centred data units.
 inline void scaled_gradient(const Coordinates &at, const Objective &objective, const Plan &plan, const Moment &now,
                             const double *slope, const double *sums, int64_t features, double *g) {
+#pragma omp simd
     for (int64_t j = 0; j <= features; ++j) g[j] = sums[j] * (now.factor * at.scale[j]);
     if (!plan.fit_intercept) g[features] = 0.0;
     if (objective.l2 > 0.0 && !now.shrinks)
@@ -43,6 +44,7 @@ inline double *whitened_twice(const Coordinates &at, double *g, double *room, in
 
 // a_{k+1} = a_k - rate g_k
 inline void descend(const double *scale, const double *g, double rate, int64_t width, double *slope) {
+#pragma omp simd
     for (int64_t j = 0; j < width; ++j) slope[j] -= rate * (scale[j] * g[j]);
 }
 
@@ -51,6 +53,7 @@ inline void roll(const Rule &rule, const double *scale, const double *g, double 
                  double *SGDOPT_RESTRICT first, double *SGDOPT_RESTRICT slope) {
     const double eta = rule.momentum;
     const bool nesterov = rule.code == NESTEROV;
+#pragma omp simd
     for (int64_t j = 0; j < width; ++j) {
         const double gradient = scale[j] * g[j];
         first[j] = velocity(eta, first[j], gradient);
@@ -64,6 +67,7 @@ inline double adam_step(const Rule &rule, const double *g, int64_t t, int64_t wi
                         double *SGDOPT_RESTRICT step, double *epsilon_in_force) {
     const double bias_1 = bias_correction(rule.beta_1, t), bias_2 = bias_correction(rule.beta_2, t);
     double unit = 1.0, epsilon = rule.epsilon, top = 0.0;
+#pragma omp simd reduction(max : top)
     for (int64_t j = 0; j < width; ++j) {
         first[j] = moment(rule.beta_1, first[j], g[j]);
         second[j] = moment(rule.beta_2, second[j], g[j] * g[j]);
@@ -74,6 +78,7 @@ inline double adam_step(const Rule &rule, const double *g, int64_t t, int64_t wi
         epsilon *= top * bias_2;
         if (!(top > 0.0)) epsilon = 1.0;  // nothing to learn from yet
     }
+#pragma omp simd
     for (int64_t j = 0; j < width; ++j) step[j] = first[j] * bias_1 / sqrt(second[j] * bias_2 + epsilon);
     *epsilon_in_force = epsilon;
     return unit;
@@ -129,6 +134,7 @@ SGDOPT_NOINLINE void update_output(const Coordinates &at, const Objective &objec
     }
     if (plan.averaging) {
         const double weight = newest(plan.forgetting, age, now.share);
+#pragma omp simd
         for (int64_t j = 0; j < width; ++j) average[j] += weight * (slope[j] - average[j]);
     }
 }
