@@ -7,8 +7,9 @@
 
 namespace {
 
-const int64_t NEAR = 16;        // samples ahead that are asked for
-const int64_t IN_ORDER = 64;    // features from which that pays where the processor sees what comes
+// Samples ahead that are asked for: so many, or as many as these bytes hold, so that they are still near when used.
+const int64_t LEAST_AHEAD = 16, MOST_AHEAD = 64, BYTES_AHEAD = 1 << 15;
+const int64_t IN_ORDER = 64;  // features from which that pays where the processor sees what comes
 const int64_t FLUSH = 256;
 
 template <class T>
@@ -16,16 +17,18 @@ struct Dense {
     typedef T Value;
     const Samples &samples;
     const T *X;
-    int64_t features;
+    int64_t features, ahead;
 
-    explicit Dense(const Samples &s) : samples(s), X((const T *)s.X), features(s.features) {}
+    explicit Dense(const Samples &s)
+        : samples(s), X((const T *)s.X), features(s.features),
+          ahead(larger(LEAST_AHEAD, smaller(MOST_AHEAD, BYTES_AHEAD / (features * (int64_t)sizeof(T))))) {}
     const T *row(int64_t i) const { return X + i * features; }
 
-    // Ask for the samples that come NEAR after these; memory is then read at nearly the speed of samples in order.
+    // Ask for the samples that come `ahead` after these; memory is then read at nearly the speed of samples in order.
     SGDOPT_INLINE void prefetch(const Order &order, int64_t position, int count) const {
-        if (position + NEAR + count > samples.total || (!order.indices && features < IN_ORDER)) return;
+        if (position + ahead + count > samples.total || (!order.indices && features < IN_ORDER)) return;
         for (int r = 0; r < count; ++r) {
-            const int64_t i = row_at(order, position + NEAR + r);
+            const int64_t i = row_at(order, position + ahead + r);
             const char *first = (const char *)row(i), *last = (const char *)(row(i) + features) - 1;
             SGDOPT_PREFETCH(samples.y + i * samples.outputs);
             for (const char *line = first; line < last; line += 64) SGDOPT_PREFETCH(line);
