@@ -8,7 +8,8 @@
 namespace {
 
 // Samples ahead that are asked for: so many, or as many as these bytes hold, so that they are still near when used.
-const int64_t LEAST_AHEAD = 16, MOST_AHEAD = 64, BYTES_AHEAD = 1 << 15;
+// Where all of X stays in cache none are.
+const int64_t LEAST_AHEAD = 16, MOST_AHEAD = 64, BYTES_AHEAD = 1 << 15, IN_CACHE = 1 << 22;
 const int64_t IN_ORDER = 64;  // features from which that pays where the processor sees what comes
 const int64_t FLUSH = 256;
 
@@ -19,9 +20,11 @@ struct Dense {
     const T *X;
     int64_t features, ahead;
 
-    explicit Dense(const Samples &s)
-        : samples(s), X((const T *)s.X), features(s.features),
-          ahead(larger(LEAST_AHEAD, smaller(MOST_AHEAD, BYTES_AHEAD / (features * (int64_t)sizeof(T))))) {}
+    explicit Dense(const Samples &s) : samples(s), X((const T *)s.X), features(s.features) {
+        const int64_t each = features * (int64_t)sizeof(T);
+        ahead = larger(LEAST_AHEAD, smaller(MOST_AHEAD, BYTES_AHEAD / each));
+        if (s.total * each <= IN_CACHE) ahead = s.total;
+    }
     const T *row(int64_t i) const { return X + i * features; }
 
     // Ask for the samples that come `ahead` after these; memory is then read at nearly the speed of samples in order.
