@@ -6,11 +6,10 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from sklearn_sgdopt import _kernels
-from sklearn_sgdopt._coordinates import Coordinates
+from sklearn_sgdopt._coordinates import WIDEST_WHITE, Coordinates
 from sklearn_sgdopt._kernels import Samples
 from sklearn_sgdopt._statistics import Moments, blocks
 
-FEW = 256  # samples up to which their products with each other are formed
 KRYLOV = 6  # vectors that Lanczos' method keeps
 
 
@@ -49,7 +48,7 @@ def of_samples(samples: Samples, coordinates: Coordinates, *, intercept: bool) -
     weight = np.ones(total) if samples.weight is None else samples.weight
     mass = samples.mean_weight * total
     offset = center * scale
-    if total <= FEW:
+    if total <= WIDEST_WHITE:  # products of samples with each other are no more then than covariances
         root = np.sqrt(weight / mass)
         if samples.is_sparse:
             rows = samples.X.multiply(scale).tocsr()

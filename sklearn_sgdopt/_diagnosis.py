@@ -20,7 +20,6 @@ UNFINISHED = 0.02  # part of the loss by which an optimum must lie lower to be w
 MISMATCHED = (
     4.0  # times the mean square of scaled samples: held-out ones that look like no samples of these data
 )
-EXAMINED = 4096  # samples that tell how much is left
 FRAMES_UP = 6 + FRAMES_BETWEEN  # from `_warn` to the line that called `fit`
 
 
@@ -129,7 +128,7 @@ def what_is_left(state: State, problem: Problem) -> tuple[float, float | None, f
     target, samples, features = problem.settings.target, problem.samples, problem.samples.features
     if not target.is_squared or target.penalty != (0.0, 0.0) or features > WIDEST_WHITE:
         return np.inf, None, 0.0
-    stride, at = sampling_stride(samples, EXAMINED), state.coordinates._replace(whitening=None)
+    stride, at = sampling_stride(samples), state.coordinates._replace(whitening=None)
     moments = SecondMoments.of(Moments.of(dense_sample(samples, stride), full=True), features)
     scale = at.scale
     matrix = np.zeros((features + 1, features + 1))

@@ -13,7 +13,6 @@ from sklearn_sgdopt._statistics import SecondMoments
 from sklearn_sgdopt._threads import Map
 
 LARGEST = float(np.finfo(np.float64).max)
-LOOKED_AT = 4096  # samples at least on which the reported parameters are looked at
 
 
 def finite(loss: float) -> float:
@@ -58,7 +57,7 @@ class SampleEpochs:
         self.descent, self.samples, self.diverged = descent, samples, False
         state = descent.state
         self._saved = np.empty_like(state.buffers)
-        self._stride = sampling_stride(samples, LOOKED_AT)
+        self._stride = sampling_stride(samples)
         self._kernel = _kernels.SampleEngine(
             samples,
             state.coordinates.record(),
@@ -201,7 +200,7 @@ class ChunkEpochs:
 
     def losses(self) -> np.ndarray:
         """Return the losses of the samples at hand."""
-        d, stride = self.descent, sampling_stride(self._looked_at, LOOKED_AT)
+        d, stride = self.descent, sampling_stride(self._looked_at)
         center = d.state.coordinates.center
         return np.asarray(_kernels.mean_losses(self._looked_at, center, d.reported, d.objective, stride))
 

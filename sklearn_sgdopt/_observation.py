@@ -140,9 +140,12 @@ def _set_rate(state: State, chunk: Moments, problem: Problem, *, is_all: bool) -
     rates = rule.automatic_rates(
         Curvature(shared, single, typical, excess), settings.target.loss, batches, l2
     )
-    if state.rate > 0.0:
-        state.buffers[FIRST] *= min(1.0, state.rate / rates.rate)
-    state.rate, state.first = rates
+    if state.t > 0:  # what a velocity has still to go does not grow with the rate
+        before, now = state.rates.rate, rates.rate
+        if at.whitening is not None and settings.target.loss.is_smooth:
+            before, now = (rule.rate_in_force(r, state.age) for r in (state.rates, rates))
+        state.buffers[FIRST] *= min(1.0, before / now)
+    state.rates = rates
 
 
 def safe_rate(state: State, problem: Problem) -> float:

@@ -8,6 +8,7 @@ from scipy import sparse
 from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._kernels import Samples
 
+LOOKED_AT = 4096  # samples at least of those that stand for all
 FLOAT32_RANGE = 1e12  # its largest number is the cube of that
 
 
@@ -38,9 +39,9 @@ def without_weightless(X: Any, y: np.ndarray, weight: np.ndarray | None) -> tupl
     return X[kept], y[kept], weight[kept]
 
 
-def sampling_stride(samples: Samples, least: int) -> int:
-    """Return the stride whose sample has ``least`` samples at least: 1 where their weights are not fair."""
-    stride = max(1, samples.total // least)
+def sampling_stride(samples: Samples, least: int | None = None) -> int:
+    """Return the stride of at least so many samples that stand for all: 1 where their weights are not fair."""
+    stride = max(1, samples.total // (least or LOOKED_AT))
     if stride > 1 and samples.weight is not None:
         mean = samples.weight[_kernels.sampled_rows(samples.total, stride)].mean()
         return stride if 0.5 < mean / samples.mean_weight < 2.0 else 1

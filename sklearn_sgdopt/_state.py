@@ -8,6 +8,7 @@ import numpy as np
 from sklearn_sgdopt._coordinates import Coordinates
 from sklearn_sgdopt._statistics import Moments
 from sklearn_sgdopt._stopping import Patience
+from sklearn_sgdopt._update_rules import Rates
 
 SLOPE, FIRST, SECOND, AVERAGE = range(4)
 
@@ -39,8 +40,8 @@ class State:
         Weight of the samples that scales and whitening are made of.
     curvature : float
         L of the samples seen, weighted.
-    rate, first : float
-        The automatic rate in force, and the inverse of the one to start from.
+    rates : Rates
+        The automatic rates in force.
     t : int
         Updates made.
     age, averaged_since : float
@@ -70,8 +71,7 @@ class State:
     width_spread: np.ndarray
     mass_of_scale: float = 0.0
     curvature: float = 0.0
-    rate: float = 0.0
-    first: float = 0.0
+    rates: Rates = Rates()
     t: int = 0
     age: float = 0.0
     averaged_since: float = 0.0
@@ -117,7 +117,7 @@ class State:
     def plain(self) -> dict[str, Any]:
         """Return numbers, strings, and arrays: what a pickle holds."""
         values = dict(vars(self.copy()), resolved=())
-        for name in ("coordinates", "moments"):
+        for name in ("coordinates", "moments", "rates"):
             values[name] = values[name]._asdict()
         if self.patience is not None:
             values["patience"] = dict(vars(self.patience))
@@ -130,6 +130,7 @@ class State:
         records = {
             "coordinates": Coordinates(**values["coordinates"]),
             "moments": Moments(**values["moments"]),
+            "rates": Rates(**values["rates"]),
             "patience": None if patience is None else Patience(**patience),
         }
         return cls(**{**values, **records, "resolved": ()})

@@ -9,7 +9,6 @@ from scipy import sparse
 from sklearn_sgdopt import _curvature
 from sklearn_sgdopt._chunked import Source, numbered
 from sklearn_sgdopt._coordinates import Coordinates
-from sklearn_sgdopt._engine import LOOKED_AT
 from sklearn_sgdopt._kernels import Samples, sampled_rows
 from sklearn_sgdopt._observation import (
     RENEWED,
@@ -19,7 +18,7 @@ from sklearn_sgdopt._observation import (
     new_coordinates,
 )
 from sklearn_sgdopt._problem import Chunked
-from sklearn_sgdopt._samples import sampling_stride
+from sklearn_sgdopt._samples import LOOKED_AT, sampling_stride
 from sklearn_sgdopt._settings import Settings
 from sklearn_sgdopt._statistics import Moments
 from sklearn_sgdopt._validation import check_spread
@@ -98,7 +97,7 @@ class Survey:
         self.total += samples.total
         self.lengths[samples.total] += 1
         self.mass += float(samples.mean_weight * samples.total)
-        self.looked_at.take(samples.X, samples.y, samples.weight, sampling_stride(samples, LOOKED_AT))
+        self.looked_at.take(samples.X, samples.y, samples.weight, sampling_stride(samples))
         self.targets.take(samples.y, samples.y, samples.weight)
         chunk = moments_of(samples, self.settings, names)
         if chunk is None:

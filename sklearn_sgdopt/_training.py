@@ -6,7 +6,7 @@ import numpy as np
 
 from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._engine import (
-    LOOKED_AT,
+    LARGEST,
     ChunkEpochs,
     Descent,
     Epochs,
@@ -23,11 +23,9 @@ from sklearn_sgdopt._state import AVERAGE, SLOPE, State
 from sklearn_sgdopt._statistics import EPS, TINY, Moments, SecondMoments
 from sklearn_sgdopt._stopping import Patience
 from sklearn_sgdopt._threads import Map
-from sklearn_sgdopt._update_rules import Rates
+from sklearn_sgdopt._update_rules import MOST_EPOCHS
 
 DIVERGED = 100.0  # times the loss of a model that knows nothing, or of the start, is divergence
-BEYOND_MEASURE = 1e300
-AT_ONCE = 10_000  # epochs of which an engine keeps the losses
 FORGETTING = 4.0  # eta of polynomial-decay averages: the last fifth of the updates makes up most of one
 SLOW = 2.0  # times the epochs that led to the best value: what is slow to come down is slow to show it
 SETTLING = 5  # full-batch proximal steps that bring averages under an l1 penalty to exact zeros
@@ -40,7 +38,7 @@ def most_epochs(state: State, problem: Problem) -> int:
         return 1
     if settings.stopping.epochs is not None:
         return settings.stopping.epochs
-    rate = state.rate if settings.rule.rate is None else settings.rule.rate
+    rate = state.rates.rate if settings.rule.rate is None else settings.rule.rate
     is_white = state.coordinates.whitening is not None
     return settings.rule.epochs(
         rate, settings.target.loss, problem.batches, problem.total, samples.features, is_white=is_white
@@ -54,12 +52,12 @@ def make_descent(state: State, problem: Problem, epochs: int, trace: np.ndarray 
     forced = rule.rate is not None
     averaging = settings.reports_average(stream=problem.stream)
     objective = settings.target.objective(state.width_spread)
-    limit = BEYOND_MEASURE
+    limit = LARGEST
     if forced or not problem.stream:
         limit = divergence_limit(state, problem, objective)
     is_white = state.coordinates.whitening is not None
     kernel_rule = rule.kernel_rule(
-        Rates(state.rate, state.first),
+        state.rates,
         loss,
         is_white=is_white,
         stream=problem.stream,
@@ -89,7 +87,7 @@ def divergence_limit(state: State, problem: Problem, objective: Any) -> float:
     tells what is large.
     """
     settings, samples = problem.settings, problem.samples
-    center, stride = state.coordinates.center, sampling_stride(samples, LOOKED_AT)
+    center, stride = state.coordinates.center, sampling_stride(samples)
     constant = np.zeros_like(state.buffers[SLOPE])
     if settings.frame.fit_intercept:
         constant[:, -1] = settings.target.best_constant(*problem.targets)
@@ -180,16 +178,11 @@ def train(
     if watches(problem):
         tol = settings.stopping.tol or 0.0
         patience = Patience(tol, settings.stopping.patience, SLOW, tol**2 * state.reference_loss)
-    outcome, done, look = (
-        Outcome(),
-        0,
-        settings.rule.epochs_of_inertia(problem.batches, problem.total),
-    )
+    outcome, done = Outcome(), 0
+    look = settings.rule.epochs_of_inertia(problem.batches, problem.total)
     while done < epochs and not (outcome.stopped or outcome.diverged):
-        count = (
-            1 if monitors else min(epochs, look if patience is not None else epochs, done + AT_ONCE) - done
-        )
-        outcome.losses.extend(engine.run(count))
+        until = done + 1 if monitors else min(epochs, look) if patience is not None else epochs
+        outcome.losses.extend(engine.run(min(until - done, MOST_EPOCHS)))
         done = len(outcome.losses)
         outcome.diverged = engine.diverged
         if monitors and not descent.averaging:

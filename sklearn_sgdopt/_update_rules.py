@@ -11,20 +11,15 @@ from sklearn_sgdopt._losses import Loss
 from sklearn_sgdopt._statistics import Curvature
 
 NOISE = 8.0  # times the curvature of single samples in a batch
-ADAM_LANDING = 0.5
-# By which the inverse of a rate grows an update at first; Adam's first moment takes ten times as long to
-# turn.
-SLOWING = {"sgd": 0.5, "momentum": 0.7, "adam": 0.07}
-ADAM_FLOOR = 0.25  # epsilon in units of Adam's largest second moment
+SLOWING = 0.5  # by which the inverse of a rate grows an update at first
+INERTIA_UPDATES = 20.0  # before which there is no inertia; a velocity remembers one part in 20 of the updates
+ADAM_FLOOR = 0.5  # epsilon in units of Adam's largest second moment
 KINK_STEP = 3.5  # first step of a loss with kinks, in spreads of the residuals over the range of slopes
-KINK_UPDATES, KINK_POWER = 10.0, 0.75  # from when on, and how fast, its steps become shorter
-CONTRACTION, HARD_CONTRACTION, KINK_CONTRACTION = (
-    20.0,
-    300.0,
-    150.0,
-)  # twice the sum of rates after which descent has converged
+KINK_POWER = 0.75  # how fast its steps become shorter in a stream, once descent has converged
+# Twice the sum of rates after which descent has converged: in white coordinates, and in others or with kinks.
+CONTRACTION, LONG_CONTRACTION = 20.0, 150.0
 VISITS = 600  # samples visited for each parameter
-MOST_EPOCHS, MOST_UPDATES = 1000, 10_000
+MOST_EPOCHS = 10_000
 
 
 class Batches(NamedTuple):
@@ -49,10 +44,19 @@ class Batches(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """The automatic rate, and the inverse of the one to start from."""
+    """The automatic rate, and the inverse of the one to start from, ``shared + own``.
 
-    rate: float
-    first: float
+    Parameters
+    ----------
+    rate : float
+        The rate in the end.
+    shared, own : float
+        Curvature that batches share, and that of the typical single sample in a batch.
+    """
+
+    rate: float = 0.0
+    shared: float = math.inf
+    own: float = 0.0
 
 
 class UpdateRule(NamedTuple):
@@ -95,7 +99,7 @@ class UpdateRule(NamedTuple):
         m`` that of a single one. The rate is ``1 / (L_b + 8 L_max / m)``, within the bounds of Gower, Loizou,
         Qian, Sailanbayev, Shulgin and Richtarik (2019, "SGD: general analysis and improved rates"). Where all
         directions are alike, in white coordinates, it starts at ``1 / (L_b + L_mean / m)``, L_mean that of a
-        typical sample, and its inverse grows by about 1/2 an update.
+        typical sample, and its inverse grows by 1/2 an update.
 
         The noise of a batch stays in momentum's velocity for ``1 / (1 - eta)`` updates, and so does what
         curvature changes by from chunk to chunk; curvature that is shared needs no smaller steps for the
@@ -105,15 +109,28 @@ class UpdateRule(NamedTuple):
         inertia = 1.0 - self.momentum if self.solver == "momentum" and loss.is_smooth else 1.0
         if batches.is_exact or self.solver == "gd":
             bound = curvature.shared + curvature.excess + l2
-            return Rates(1.0 / bound if bound > 0.0 else 1.0, math.inf)
+            return Rates(1.0 / bound if bound > 0.0 else 1.0)
         part = 1.0 / batches.nominal
         shared = (1.0 - part) * curvature.shared + curvature.excess / inertia + l2
         least = (
             curvature.shared * batches.in_order / (1.0 - self.momentum if self.solver == "momentum" else 1.0)
         )
         late = max(least, shared + NOISE * curvature.single * part / inertia)
-        first = max(least, shared + min(curvature.typical, NOISE * curvature.single) * part / inertia)
-        return Rates(1.0 / late if late > 0.0 else 1.0, first)
+        own = min(curvature.typical, NOISE * curvature.single) * part
+        return Rates(1.0 / late if late > 0.0 else 1.0, max(least, shared), own)
+
+    def inertia_at(self, age: float) -> float:
+        """Return eta or beta_1 after so many updates at the automatic rate, in white coordinates.
+
+        A velocity that remembers ``1 / (1 - eta)`` updates still swings by the start after as many. So it is
+        to remember a small part of the descent so far, as Nesterov's ``(k - 1) / (k + 2)`` does.
+        """
+        return min(1.0 - self.damping, max(0.0, 1.0 - INERTIA_UPDATES / age)) if age > 0.0 else 0.0
+
+    def rate_in_force(self, rates: Rates, age: float) -> float:
+        """Return the automatic rate after so many updates in white coordinates."""
+        lead = 1.0 / (1.0 - self.inertia_at(age)) if self.solver == "momentum" else 1.0
+        return max(rates.rate, 1.0 / (rates.shared + lead * (rates.own + SLOWING * age)))
 
     def ends_at_zero(self, loss: Loss, *, stream: bool) -> bool:
         """Whether the rates of a call end at zero: the last iterate is then reported, and `tol` not asked."""
@@ -160,10 +177,9 @@ class UpdateRule(NamedTuple):
         if kinked:
             inertia = 1.0 - self.momentum if self.solver == "momentum" else 1.0
             power = KINK_POWER if stream else 0.0
-            rule.with_kinks(KINK_STEP * inertia / loss.slopes, KINK_UPDATES, power, limit)
-        elif automatic and is_white and rates.first * rate < 1.0:
-            landing = {"momentum": 1.0 - self.momentum, "adam": ADAM_LANDING}.get(self.solver, 1.0)
-            rule.with_start(rates.first, SLOWING[self.solver], landing)
+            rule.with_kinks(KINK_STEP * inertia / loss.slopes, CONTRACTION / 2.0, power, limit)
+        elif automatic and is_white:
+            rule.with_start(rates.shared, rates.own, SLOWING, INERTIA_UPDATES)
         return rule
 
     def epochs(
@@ -172,21 +188,17 @@ class UpdateRule(NamedTuple):
         """Return how many epochs a rate asks for: a horizon that no stopping rule need find.
 
         In white coordinates the excess of the loss falls by ``exp(-4 rate)`` an update, whatever the data: so
-        many that ``2 rate updates`` is 30 leave nothing, where inertia has had its time and averages have
+        many that ``2 rate updates`` is 20 leave nothing, where inertia has had its time and averages have
         visited enough samples for each parameter. Losses with kinks, whose steps become ever shorter, need
-        ten times as much, and so do coordinates with flat directions, where `tol` ends training before.
+        eight times as much, and so do coordinates with flat directions, where `tol` ends training before.
         """
         inertia = 1.0 - self.momentum if self.solver == "momentum" and loss.is_smooth else 1.0
-        contraction = CONTRACTION if is_white else HARD_CONTRACTION
-        if not loss.is_smooth:
-            contraction = KINK_CONTRACTION
+        contraction = CONTRACTION if is_white and loss.is_smooth else LONG_CONTRACTION
         updates = contraction * inertia / (2.0 * rate)
         least = self.epochs_of_inertia(batches, samples)
-        if batches.is_exact:
-            return int(min(MOST_UPDATES, max(math.ceil(updates) + 1, least)))
         each = -(-samples // batches.size)
-        visits = math.ceil(VISITS * (features + 1) / samples)
-        return int(min(MOST_EPOCHS, max(math.ceil(updates / each), visits, least)))
+        visits = 1 if batches.is_exact else math.ceil(VISITS * (features + 1) / samples)
+        return int(min(MOST_EPOCHS, max(math.ceil(updates / each) + batches.is_exact, visits, least)))
 
     def epochs_of_inertia(self, batches: Batches, samples: int) -> int:
         """Return the epochs in which a velocity or a moment settles; before, a loss tells nothing."""

@@ -12,13 +12,13 @@ from reference import LOSSES, assert_close, loss_and_slope
 from scipy import sparse
 
 from sklearn_sgdopt import GradientDescentRegressor, _curvature, _kernels, _update_rules
-from sklearn_sgdopt._coordinates import Coordinates
+from sklearn_sgdopt._coordinates import WIDEST_WHITE, Coordinates
 from sklearn_sgdopt._losses import LOSSES as RECORDS
 from sklearn_sgdopt._samples import make_samples
 from sklearn_sgdopt._settings import Settings
 from sklearn_sgdopt._statistics import Curvature, Moments
 from sklearn_sgdopt._training import FORGETTING
-from sklearn_sgdopt._update_rules import Batches
+from sklearn_sgdopt._update_rules import Batches, Rates
 from sklearn_sgdopt._validation import make_seed
 
 SOLVERS = ("gd", "sgd", "momentum", "adam")
@@ -99,7 +99,7 @@ def test_curvature_of_wide_and_sparse_samples(rows, features, form, intercept, w
     samples = make_samples(form(X), np.zeros((rows, 1)), w if weighted else None)
     shared, largest, typical = second_moments((X - center) * at.scale[:-1], w, intercept=intercept)
     curvature = _curvature.of_samples(samples, at, intercept=intercept)
-    most = rows ** (1 / 32) if rows <= _curvature.FEW else 1.01
+    most = rows ** (1 / 32) if rows <= WIDEST_WHITE else 1.01
     assert 0.99 * shared <= curvature <= most * shared * (1.0 + 1e-9)
     single = _curvature.of_single(samples, at, intercept=intercept)
     np.testing.assert_allclose(single, (largest, typical), rtol=1e-12)
@@ -140,13 +140,24 @@ def test_rates_are_the_formulas(solver, is_exact, in_order, loss):
         CURVATURE, RECORDS[loss], Batches(4, 4, is_exact, in_order), 0.1
     )
     if is_exact or solver == "gd":
-        assert rates == pytest.approx((1.0 / 3.6, math.inf), rel=1e-14)
+        assert rates == pytest.approx((1.0 / 3.6, math.inf, 0.0), rel=1e-14)
         return
     inertia = 0.2 if solver == "momentum" and loss != "quantile" else 1.0
     shared = 0.75 * 3.0 + 0.5 / inertia + 0.1
     least = 3.0 * in_order / (0.2 if solver == "momentum" else 1.0)
     late = max(least, shared + _update_rules.NOISE * 40.0 / 4 / inertia)
-    assert rates == pytest.approx((1.0 / late, max(least, shared + 7.0 / 4 / inertia)), rel=1e-14)
+    assert rates == pytest.approx((1.0 / late, max(least, shared), 7.0 / 4), rel=1e-14)
+
+
+@pytest.mark.parametrize("age", [0.3, 7.0, 25.0, 150.0, 1000.0])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_the_rate_in_force_slows_down_to_the_late_one(solver, age):
+    rule, rates = rule_of(solver, momentum=0.8), Rates(0.01, 2.0, 3.0)
+    inertia = min({"momentum": 0.8, "adam": 0.9}.get(solver, 0.0), max(0.0, 1.0 - 20.0 / age))
+    assert rule.inertia_at(age) == pytest.approx(inertia, rel=1e-14)
+    lead = 1.0 / (1.0 - inertia) if solver == "momentum" else 1.0
+    early = 1.0 / (2.0 + lead * (3.0 + 0.5 * age))
+    assert rule.rate_in_force(rates, age) == pytest.approx(max(0.01, early), rel=1e-14)
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "quantile"])
@@ -170,15 +181,14 @@ def test_the_rate_where_there_is_no_curvature_is_one(solver, is_exact, loss):
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_the_horizon_is_the_formula(solver, batches, rate, is_white, loss):
     rules, smooth = _update_rules, loss == "squared_error"
-    contraction = rules.CONTRACTION if is_white else rules.HARD_CONTRACTION
-    contraction = contraction if smooth else rules.KINK_CONTRACTION
+    contraction = rules.CONTRACTION if is_white and smooth else rules.LONG_CONTRACTION
     inertia = 0.1 if solver == "momentum" and smooth else 1.0
     updates, each = contraction * inertia / (2.0 * rate), math.ceil(1000 / batches.size)
     settled = math.ceil(
         np.nextafter(rules.CONTRACTION / {"momentum": 0.1, "adam": 0.1}.get(solver, 1.0), 0) / each
     )
     if batches.is_exact:
-        expected = min(rules.MOST_UPDATES, max(math.ceil(updates) + 1, settled))
+        expected = min(rules.MOST_EPOCHS, max(math.ceil(updates) + 1, settled))
     else:
         visits = math.ceil(rules.VISITS * 8 / 1000)
         expected = min(rules.MOST_EPOCHS, max(math.ceil(updates / each), visits, settled))
@@ -222,10 +232,9 @@ class White:
         shared = (1.0 - 1.0 / m) * 2.0
         late = 2.0 if whole else shared + rules.NOISE * sizes.max() / m / inertia
         typical = min(sizes.mean(), rules.NOISE * sizes.max())
-        self.first = 2.0 if whole else shared + typical / m / inertia
+        self.shared, self.own = shared, typical / m
         self.rate = 1.0 / late
-        self.starts = smooth and not whole
-        self.landing = {"momentum": 1.0 - momentum, "adam": rules.ADAM_LANDING}.get(solver, 1.0)
+        self.grows, self.starts = smooth, smooth and not whole
         self.kink = 0.0
         if not smooth:
             slopes = {"quantile": 1.0, "epsilon_insensitive": 2.0}[loss]
@@ -242,11 +251,21 @@ class White:
         self.average, self.root = self.theta.copy(), np.zeros(k)
         self.t, self.age, self.losses = 0, 0.0, []
 
+    def inertia(self, most):
+        """Inertia grows from none on, at the rates of smooth losses."""
+        return min(most, max(0.0, 1.0 - _update_rules.INERTIA_UPDATES / self.age)) if self.grows else most
+
+    def lead(self):
+        return 1.0 / (1.0 - self.inertia(self.eta)) if self.solver == "momentum" else 1.0
+
+    def early(self):
+        return 1.0 / (self.shared + self.lead() * (self.own + _update_rules.SLOWING * self.age))
+
     def rate_now(self, o):
         """The rate of this update: slowing from the first one on, or in units of the spread of residuals."""
         rate = self.rate
         if self.starts:
-            rate = max(rate, 1.0 / (self.first + _update_rules.SLOWING[self.solver] * self.age))
+            rate = max(rate, self.early())
         if self.kink:
             done = (self.t - 1) / self.horizon
             rate *= min(1.0, 2.0 * (1.0 - done)) * self.kink * 1.4826 * self.root[o] ** 2
@@ -275,22 +294,26 @@ class White:
         rate, theta = self.rate_now(o), self.theta[o]
         g = share * (w * slope) @ Z / len(w)
         penalty = np.append(share * self.l2 * self.M @ (self.M @ theta[:-1]), 0.0)
-        early = 1.0 / (self.first + _update_rules.SLOWING.get(self.solver, 0.0) * self.age)
-        if self.starts and early > self.rate:
+        if self.starts and self.early() > self.rate:
             along = g + penalty
             curved = 2.0 * share * np.sum(w * (Z @ along) ** 2) / len(w)
-            if rate * curved > self.landing * along @ along:
-                g *= self.landing * (along @ along) / (rate * curved)
+            if rate * self.lead() * curved > along @ along:
+                g *= (along @ along) / (rate * self.lead() * curved)
         g += penalty
         if self.solver in {"gd", "sgd"}:
             theta -= rate * g
         elif self.solver == "momentum":
-            self.m[o] = self.eta * self.m[o] + g
-            theta -= rate * (g + self.eta * self.m[o] if self.nesterov else self.m[o])
+            eta = self.inertia(self.eta)
+            self.m[o] = eta * self.m[o] + g
+            theta -= rate * (g + eta * self.m[o] if self.nesterov else self.m[o])
         else:
-            self.m[o] = 0.9 * self.m[o] + 0.1 * g
+            beta_1 = self.inertia(0.9)
+            self.m[o] = beta_1 * self.m[o] + (1.0 - beta_1) * g
             self.v[o] = 0.999 * self.v[o] + 0.001 * g**2
-            m, v = self.m[o] / (1.0 - 0.9**self.t), self.v[o] / (1.0 - 0.999**self.t)
+            # A moment that grew from beta_1 = 0 on has no bias.
+            m, v = self.m[o], self.v[o] / (1.0 - 0.999**self.t)
+            if not self.grows:
+                m = m / (1.0 - 0.9**self.t)
             # Rate and epsilon are in units of the largest second moment.
             theta -= rate * np.sqrt(v.max()) * m / np.sqrt(v + _update_rules.ADAM_FLOOR * v.max())
 

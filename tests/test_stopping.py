@@ -9,7 +9,7 @@ from reference import Descent, assert_close, loss_and_slope
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_sgdopt import GradientDescentRegressor, _diagnosis, _engine, _training
+from sklearn_sgdopt import GradientDescentRegressor, _samples, _training
 from sklearn_sgdopt._kernels import sampled_rows
 from sklearn_sgdopt._stopping import Patience
 
@@ -85,7 +85,7 @@ def flat_from(values, tol, patience, first):
 def test_tol_stops_where_the_objective_is_flat(
     rule, form, penalty, fit_intercept, average, weighted, monkeypatch
 ):
-    monkeypatch.setattr(_engine, "LOOKED_AT", 11)  # one row in four is watched
+    monkeypatch.setattr(_samples, "LOOKED_AT", 11)  # one row in four is watched
     X, y, weight = tiny(rows=44)
     y[:, 1] *= 3.0  # outputs count alike, whatever their units
     terms, strengths = PENALTIES[penalty]
@@ -273,7 +273,7 @@ def twins(rows=40):
 def test_twins_are_named_with_what_they_cost(
     epochs, begins, form, weighted, stride, standardize, monkeypatch
 ):
-    monkeypatch.setattr(_diagnosis, "EXAMINED", 440 // stride)
+    monkeypatch.setattr(_samples, "LOOKED_AT", 440 // stride)
     X, y = twins(440)
     weight = np.random.default_rng(1).uniform(0.5, 2.0, 440) if weighted else None
     options = {"epochs": epochs, "tol": 1e-3, "standardize": standardize}

@@ -61,7 +61,7 @@ SGDOPT_INLINE int batch_gradient(const S &s, const V &view, const Objective &obj
     return 0;
 }
 
-// Shorten the gradient of a batch so that no update overshoots the least loss of the batch itself along it, by the
+// Shorten the gradient of a batch so that it does not lead beyond the least loss of the batch itself along it, by the
 // curvature g.Hg / g.g of squared error there (Cauchy 1847).
 template <class S>
 SGDOPT_NOINLINE void land(const S &s, const Coordinates &at, const Buffers &buffers, const Objective &objective,
@@ -91,7 +91,7 @@ SGDOPT_NOINLINE void land(const S &s, const Coordinates &at, const Buffers &buff
     }
     for (int64_t o = 0; o < outputs; ++o) {
         const double rate = rate_at(rule, now.t, now.age, buffers.root + o);
-        const double part = landing_factor(rule, rate, squares[o], 2.0 * now.factor * curved[o]);
+        const double part = landing_factor(rule, rate, now.age, squares[o], 2.0 * now.factor * curved[o]);
         for (int64_t j = 0; j < width; ++j) work.gradient[o * width + j] *= part;
     }
 }

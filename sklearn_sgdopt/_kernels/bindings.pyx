@@ -46,7 +46,7 @@ cdef extern from "table.h" nogil:
     ctypedef struct CRule "Rule":
         int code, schedule, relative
         double rate, factor, momentum, beta_1, beta_2, epsilon, power, began, horizon
-        double first, slowing, landing
+        double shared, own, slowing, settling
         double kink, kink_updates, kink_power, kink_limit
 
     ctypedef struct CPlan "Plan":
@@ -337,9 +337,9 @@ cdef class Rule:
         self.c.momentum, self.c.beta_1, self.c.beta_2, self.c.epsilon = momentum, beta_1, beta_2, epsilon
         self.c.power, self.c.began, self.c.horizon = power, began, horizon
 
-    def with_start(self, double first, double slowing, double landing):
-        """Start at the rate 1 / ``first``, which falls to the rate, see `rate_at` and `landing_factor` in rules.h."""
-        self.c.first, self.c.slowing, self.c.landing = first, slowing, landing
+    def with_start(self, double shared, double own, double slowing, double settling):
+        """Start at the rate 1 / (shared + own) and without inertia, see `inverse_at` and `inertia_at` in rules.h."""
+        self.c.shared, self.c.own, self.c.slowing, self.c.settling = shared, own, slowing, settling
         return self
 
     def with_kinks(self, double length, double updates, double power, double limit):

@@ -41,12 +41,31 @@ inline double soft_threshold(double value, double width) {
     return value - value;  // 0, and NaN stays NaN
 }
 
+// What is kept of a velocity or of Adam's first moment. With `settling` it grows, so that what they remember is a small
+// part of the descent so far: 1 - settling / age, from 0 to eta or beta_1.
+inline double inertia_at(const Rule &rule, double age) {
+    const double most = rule.code == SGD ? 0.0 : rule.code == ADAM ? rule.beta_1 : rule.momentum;
+    if (rule.settling == 0.0) return most;
+    const double grown = 1.0 - rule.settling / age;
+    return grown > most ? most : grown > 0.0 ? grown : 0.0;
+}
+
+// How far a gradient leads in the end, over its rate: a velocity is a sum of gradients, Adam's moment a mean.
+inline double lead_at(const Rule &rule, double age) {
+    return rule.code == MOMENTUM || rule.code == NESTEROV ? 1.0 / (1.0 - inertia_at(rule, age)) : 1.0;
+}
+
+// The inverse of the rate with which training starts.
+inline double inverse_at(const Rule &rule, double age) {
+    return rule.shared + lead_at(rule, age) * (rule.own + rule.slowing * age);
+}
+
 // The rate of update t. Losses with kinks have no curvature: their steps go with the spread of the residuals,
 // 1.4826 root^2, where root is the running mean of sqrt|r|: finite for residuals without a mean.
 inline double rate_at(const Rule &rule, int64_t t, double age, const double *root) {
     double rate = rule.rate;
     if (rule.slowing > 0.0) {
-        const double early = 1.0 / (rule.first + rule.slowing * age);
+        const double early = 1.0 / inverse_at(rule, age);
         if (early > rate) rate = early;
     }
     rate *= rule.factor * decay(rule, t);
@@ -63,14 +82,15 @@ inline bool has_one_rate(const Rule &rule) {
     return rule.schedule == CONSTANT && rule.slowing == 0.0 && rule.kink == 0.0;
 }
 
-// Whether an update at this rate may overshoot its own batch.
+// Whether a gradient may lead beyond the least loss of its own batch.
 inline bool must_land(const Rule &rule, double age) {
-    return rule.landing > 0.0 && rule.first + rule.slowing * age < 1.0 / rule.rate;
+    return rule.slowing > 0.0 && inverse_at(rule, age) < 1.0 / rule.rate;
 }
 
 // The factor of a gradient whose square is `square` and along which the batch has the curvature `curved` / square.
-inline double landing_factor(const Rule &rule, double rate, double square, double curved) {
-    return rate * curved > rule.landing * square ? rule.landing * square / (rate * curved) : 1.0;
+inline double landing_factor(const Rule &rule, double rate, double age, double square, double curved) {
+    const double far = rate * lead_at(rule, age) * curved;
+    return far > square ? square / far : 1.0;
 }
 
 // Take the residuals of a batch into the running mean of their roots.

@@ -85,13 +85,14 @@ struct Combination {
     double a_a = 1.0, a_b = 0.0, a_u = 0.0, a[AT_ONCE] = {0.0};
 };
 
-// Make the update of sample r with derivative l at `rate`; the average takes `weight` of the newest.
+// Make the update of sample r with derivative l at `rate`, with inertia eta; the average takes `weight` of the newest.
 template <bool ROLLS>
-SGDOPT_INLINE void advance(const Rule &rule, Combination &c, int r, double l, double rate, double weight) {
+SGDOPT_INLINE void advance(const Rule &rule, double eta, Combination &c, int r, double l, double rate,
+                           double weight) {
     if (ROLLS) {
-        const double along = rule.code == NESTEROV ? rate * rule.momentum : rate;
-        c.u_u *= rule.momentum;
-        for (int s = 0; s < r; ++s) c.u[s] *= rule.momentum;
+        const double along = rule.code == NESTEROV ? rate * eta : rate;
+        c.u_u *= eta;
+        for (int s = 0; s < r; ++s) c.u[s] *= eta;
         c.u[r] = l;
         c.b_u -= along * c.u_u;
         for (int s = 0; s <= r; ++s) c.b[s] -= along * c.u[s];
@@ -172,7 +173,8 @@ struct Updates {
         for (int s = 0; s < r; ++s) prediction += c.b[s] * gram[r][s];
         if (EASY) {
             loss += prediction * prediction;
-            advance<ROLLS>(rule, c, r, prediction * (2.0 * descent.factor), rule.rate * rule.factor, weight);
+            const double l = prediction * (2.0 * descent.factor);
+            advance<ROLLS>(rule, rule.momentum, c, r, l, rule.rate * rule.factor, weight);
             return;
         }
         double derivative, *root = descent.buffers.root + o;
@@ -184,9 +186,9 @@ struct Updates {
         double l = derivative * descent.factor;
         if (must_land(rule, age)) {  // the gradient is l times the direction: its curvature is that of the sample
             const double of_sample = samples.weight ? samples.weight[g.rows[r]] : 1.0;
-            l *= landing_factor(rule, rate, 1.0, 2.0 * descent.factor * of_sample * gram[r][r]);
+            l *= landing_factor(rule, rate, age, 1.0, 2.0 * descent.factor * of_sample * gram[r][r]);
         }
-        advance<ROLLS>(rule, c, r, l, rate, weight);
+        advance<ROLLS>(rule, inertia_at(rule, age), c, r, l, rate, weight);
     }
 
     SGDOPT_INLINE void make() {
@@ -228,7 +230,7 @@ SGDOPT_NOINLINE void train_groups(const Descent &descent, const Dense<T> &s, con
         s.prefetch(order, position, count);
         for (int r = 0; r < AT_ONCE; ++r) g.rows[r] = row_at(order, position + (r < count ? r : 0));
         g.gather(s);
-        mutual_products(g, s.features, one, descent.rule.landing > 0.0, gram);
+        mutual_products(g, s.features, one, descent.rule.slowing > 0.0, gram);
         for (int64_t o = 0; o < s.samples.outputs; ++o) {
             Updates<Group<T>, ROLLS, EASY> updates = {descent,     g,             gram, s.features, o,
                                                       progress->t, progress->age, count};

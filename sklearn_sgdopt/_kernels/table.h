@@ -38,15 +38,16 @@ struct Objective {
 };
 
 // The lecture's symbols. With relative, Adam's rate and epsilon are in units of its largest second moment.
-// slowing > 0: the inverse of the rate starts at `first` and grows by `slowing` an update, to that of `rate`; no
-// update then goes further than `landing` times the way to the least loss of its batch along its gradient.
+// slowing > 0: the inverse of the rate starts at `shared + own` and grows by `slowing` an update, to that of `rate`, see
+// `inverse_at`; no gradient then leads further than to the least loss of its batch along itself.
+// settling > 0: eta and beta_1 grow to their values, see `inertia_at`.
 // factor is what the adaptive schedule has left of the rate.
 // kink > 0: the rate is in units of the spread of residuals times kink, falls from kink_updates updates on where
 // kink_power is not 0, and is at most kink_limit.
 struct Rule {
     int code, schedule, relative;
     double rate, factor, momentum, beta_1, beta_2, epsilon, power, began, horizon;
-    double first, slowing, landing;
+    double shared, own, slowing, settling;
     double kink, kink_updates, kink_power, kink_limit;
 };
 

@@ -49,9 +49,8 @@ inline void descend(const double *scale, const double *g, double rate, int64_t w
 }
 
 // a_{k+1} = a_k - rate m_k, Nesterov's along g_k + eta m_k; the velocity is in the data's units
-inline void roll(const Rule &rule, const double *scale, const double *g, double rate, int64_t width,
+inline void roll(const Rule &rule, double eta, const double *scale, const double *g, double rate, int64_t width,
                  double *SGDOPT_RESTRICT first, double *SGDOPT_RESTRICT slope) {
-    const double eta = rule.momentum;
     const bool nesterov = rule.code == NESTEROV;
 #pragma omp simd
     for (int64_t j = 0; j < width; ++j) {
@@ -62,14 +61,16 @@ inline void roll(const Rule &rule, const double *scale, const double *g, double 
 }
 
 // Adam's step over its rate, m_hat / sqrt(v_hat + epsilon), into `step`; returns the factor of the rate.
-inline double adam_step(const Rule &rule, const double *g, int64_t t, int64_t width,
+// A first moment whose beta_1 was 0 at first has no bias.
+inline double adam_step(const Rule &rule, double beta_1, const double *g, int64_t t, int64_t width,
                         double *SGDOPT_RESTRICT first, double *SGDOPT_RESTRICT second,
                         double *SGDOPT_RESTRICT step, double *epsilon_in_force) {
-    const double bias_1 = bias_correction(rule.beta_1, t), bias_2 = bias_correction(rule.beta_2, t);
+    const double bias_1 = rule.settling > 0.0 ? 1.0 : bias_correction(beta_1, t);
+    const double bias_2 = bias_correction(rule.beta_2, t);
     double unit = 1.0, epsilon = rule.epsilon, top = 0.0;
 #pragma omp simd reduction(max : top)
     for (int64_t j = 0; j < width; ++j) {
-        first[j] = moment(rule.beta_1, first[j], g[j]);
+        first[j] = moment(beta_1, first[j], g[j]);
         second[j] = moment(rule.beta_2, second[j], g[j] * g[j]);
         top = second[j] > top ? second[j] : top;
     }
@@ -110,7 +111,7 @@ SGDOPT_NOINLINE void update_output(const Coordinates &at, const Objective &objec
             room[features] = g[features];
             white = room, step = g;
         }
-        rate *= adam_step(rule, white, now.t, width, first, second, step, &epsilon);
+        rate *= adam_step(rule, inertia_at(rule, now.age), white, now.t, width, first, second, step, &epsilon);
         if (at.whitening) {
             symmetric_product(at.whitening, step, room, features);
             room[features] = step[features];
@@ -122,7 +123,7 @@ SGDOPT_NOINLINE void update_output(const Coordinates &at, const Objective &objec
         if (rule.code == SGD)
             descend(at.scale, g, rate, width, slope);
         else
-            roll(rule, at.scale, g, rate, width, first, slope);
+            roll(rule, inertia_at(rule, now.age), at.scale, g, rate, width, first, slope);
     }
     const double l2 = now.shrinks ? objective.l2 : 0.0;
     if (objective.l1 > 0.0 || l2 > 0.0) {
