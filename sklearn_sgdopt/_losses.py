@@ -77,7 +77,7 @@ class Target(NamedTuple):
     def best_constant(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """Return the constant (k,) that training starts from: the mean, the median or the quantile of y."""
         if self.is_squared:
-            return np.asarray(y.mean(axis=0) if weight is None else weight @ y / weight.sum())
+            return np.asarray(np.add.reduce(y) / len(y) if weight is None else weight @ y / weight.sum())
         return weighted_quantile(y, weight, self.quantile if self.name == "quantile" else 0.5)
 
 

@@ -40,7 +40,7 @@ def without_weightless(X: Any, y: np.ndarray, weight: np.ndarray | None) -> tupl
 
 
 def sampling_stride(samples: Samples, least: int | None = None) -> int:
-    """Return the stride of at least so many samples that stand for all: 1 where their weights are not fair."""
+    """Return the stride whose samples stand for all; 1 where their weights are not fair."""
     stride = max(1, samples.total // (least or LOOKED_AT))
     if stride > 1 and samples.weight is not None:
         mean = samples.weight[_kernels.sampled_rows(samples.total, stride)].mean()

@@ -11,6 +11,7 @@ from sklearn_sgdopt._stopping import Patience
 from sklearn_sgdopt._update_rules import Rates
 
 SLOPE, FIRST, SECOND, AVERAGE = range(4)
+NO_RATES = Rates()
 
 
 @dataclass
@@ -71,7 +72,7 @@ class State:
     width_spread: np.ndarray
     mass_of_scale: float = 0.0
     curvature: float = 0.0
-    rates: Rates = Rates()
+    rates: Rates = NO_RATES
     t: int = 0
     age: float = 0.0
     averaged_since: float = 0.0

@@ -83,22 +83,21 @@ def make_descent(state: State, problem: Problem, epochs: int, trace: np.ndarray 
 def divergence_limit(state: State, problem: Problem, objective: Any) -> float:
     """Return the mean loss from which training has diverged.
 
-    A chunk's loss at the start may itself have grown: there only a model that knows nothing but the mean of y
-    tells what is large.
+    A chunk's loss at the start may itself have grown: there only a constant, the mean of y so far, tells what
+    is large.
     """
     settings, samples = problem.settings, problem.samples
     center, stride = state.coordinates.center, sampling_stride(samples)
     constant = np.zeros_like(state.buffers[SLOPE])
-    if settings.frame.fit_intercept:
+    goes_on = problem.stream and state.t > 0
+    if goes_on and state.moments.mass > 0.0:
+        constant[:, -1] = state.moments.mean[samples.features :]
+    elif settings.frame.fit_intercept:
         constant[:, -1] = settings.target.best_constant(*problem.targets)
-    start = state.buffers[SLOPE]
-    size = constant[:, -1]
-    if problem.stream and state.t > 0:
-        start = np.zeros_like(constant)
-        start[:, -1] = size = state.moments.mean[samples.features :] if state.moments.mass > 0.0 else size
-    losses = [_kernels.mean_losses(samples, center, at, objective, stride).mean() for at in (constant, start)]
-    state.reference_loss = max(state.reference_loss, *map(float, losses))
-    rounding = EPS * float(np.mean(size**2)) + TINY
+    for model in [constant] if goes_on else [constant, state.buffers[SLOPE]]:
+        losses = np.asarray(_kernels.mean_losses(samples, center, model, objective, stride))
+        state.reference_loss = max(state.reference_loss, float(np.add.reduce(losses)) / len(losses))
+    rounding = EPS * float(np.vdot(constant, constant)) / len(constant) + TINY
     growth = DIVERGED ** (settings.target.loss.degree / 2.0)  # in residuals the same
     return float(growth * (state.reference_loss + rounding))
 

@@ -1,6 +1,7 @@
 """The notebook of the story is whole, and its code runs."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def test_text_and_pictures(notebook):
 
 
 def test_code_runs(notebook):
-    names = {}
+    names: dict[str, Any] = {}
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             exec(cell["source"][0], names)
