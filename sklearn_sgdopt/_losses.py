@@ -25,26 +25,36 @@ class Loss(NamedTuple):
         The power of r that it grows with: its unit is that power of y's.
     width : float
         ``delta="auto"`` in robust standard deviations of y; 0 for a loss without a width.
+    label : str
+        What pictures call its mean.
     """
 
     code: int
     slopes: float
     degree: int
     width: float
+    label: str
 
     @property
     def is_smooth(self) -> bool:
         """Whether the derivative is continuous."""
         return self.slopes == 0.0
 
+    @property
+    def needs_width(self) -> bool:
+        """Whether it is 0 everywhere at a width of 0: smooth at 0, and bounded in its slope by the width."""
+        return self.width > 0.0 and self.is_smooth and self.degree == 1
+
 
 # 1.35 gives huber 95 % of the efficiency of squared error on normal residuals (Huber 1981).
 LOSSES = {
-    "squared_error": Loss(code=0, slopes=0.0, degree=2, width=0.0),
-    "huber": Loss(code=1, slopes=0.0, degree=1, width=1.35),
-    "epsilon_insensitive": Loss(code=2, slopes=2.0, degree=1, width=0.1),
-    "squared_epsilon_insensitive": Loss(code=3, slopes=0.0, degree=2, width=0.1),
-    "quantile": Loss(code=4, slopes=1.0, degree=1, width=0.0),
+    "squared_error": Loss(0, 0.0, 2, 0.0, "mean squared error (units of y squared)"),
+    "huber": Loss(1, 0.0, 1, 1.35, "mean huber loss (units of y squared)"),
+    "epsilon_insensitive": Loss(2, 2.0, 1, 0.1, "mean epsilon-insensitive loss (units of y)"),
+    "squared_epsilon_insensitive": Loss(
+        3, 0.0, 2, 0.1, "mean squared epsilon-insensitive loss (units of y squared)"
+    ),
+    "quantile": Loss(4, 1.0, 1, 0.0, "mean quantile loss (units of y)"),
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
-from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._descend import Function, Problem, Rule, Termination, descend
+from sklearn_sgdopt._update_rules import RULES
 from sklearn_sgdopt._validation import PARAMETERS, Check, integer, number
 
 OPTIONS: Mapping[str, Check] = {
@@ -142,7 +142,7 @@ def minimize_gd(
     >>> result.success, result.x.round(3)
     (True, array([ 1., -2.]))
     """
-    rule = Rule(_kernels.RULES["sgd"], learning_rate)
+    rule = Rule(RULES["sgd"], learning_rate)
     return _minimize(rule, Problem(fun, jac, args), x0, callback, options)
 
 
@@ -207,7 +207,7 @@ def minimize_momentum(
     (True, array([1., 1.]))
     """
     _check_options(nesterov=nesterov)
-    code = _kernels.RULES["nesterov" if nesterov else "momentum"]
+    code = RULES["nesterov" if nesterov else "momentum"]
     rule = Rule(code, learning_rate, momentum=momentum)
     return _minimize(rule, Problem(fun, jac, args), x0, callback, options)
 
@@ -283,5 +283,5 @@ def minimize_adam(
     >>> round(result.fun, 2)
     -1.0
     """
-    rule = Rule(_kernels.RULES["adam"], learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+    rule = Rule(RULES["adam"], learning_rate, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
     return _minimize(rule, Problem(fun, jac, args), x0, callback, options)

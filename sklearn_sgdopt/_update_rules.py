@@ -10,6 +10,9 @@ from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._losses import Loss
 from sklearn_sgdopt._statistics import Curvature
 
+# Numbers of the rules in the kernels, and the solvers: each is a rule, or a way to use one.
+RULES = {"sgd": 0, "momentum": 1, "nesterov": 2, "adam": 3}
+SOLVERS = ("gd", "sgd", "momentum", "adam")
 NOISE = 8.0  # times the curvature of single samples in a batch
 SLOWING = 0.5  # by which the inverse of a rate grows an update at first
 INERTIA_UPDATES = 20.0  # before which there is no inertia; a velocity remembers one part in 20 of the updates
@@ -76,8 +79,8 @@ class UpdateRule(NamedTuple):
     def code(self) -> int:
         """Its number in the kernels."""
         if self.solver == "momentum" and self.nesterov:
-            return int(_kernels.RULES["nesterov"])
-        return int(_kernels.RULES["sgd" if self.solver == "gd" else self.solver])
+            return RULES["nesterov"]
+        return RULES["sgd" if self.solver == "gd" else self.solver]
 
     @property
     def damping(self) -> float:

@@ -14,6 +14,8 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from sklearn_sgdopt._hints import hint, shown
+from sklearn_sgdopt._losses import LOSSES
+from sklearn_sgdopt._update_rules import SOLVERS
 
 Check = tuple[str, Callable[[Any], bool]]
 
@@ -89,10 +91,8 @@ SEED = (
 )
 
 PARAMETERS: Mapping[str, Check] = {
-    "solver": one_of("gd", "sgd", "momentum", "adam"),
-    "loss": one_of(
-        "squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile"
-    ),
+    "solver": one_of(*SOLVERS),
+    "loss": one_of(*LOSSES),
     "delta": either(one_of("auto"), number(0.0)),
     "quantile": number(0.0, 1.0, open_low=True),
     "penalty": one_of(None, "l2", "l1", "elasticnet"),
@@ -143,9 +143,10 @@ def check_parameters(estimator: Any, accepted: tuple[Any, ...] = ()) -> tuple[An
             raise InvalidParameterError(
                 f"The {name!r} parameter must be {expected}; got {shown(value)}.{hint(name, value, expected)}"
             )
-    if estimator.loss == "huber" and estimator.delta == 0:
+    if LOSSES[estimator.loss].needs_width and estimator.delta == 0:
         raise InvalidParameterError(
-            "The 'delta' parameter must be above 0 with loss='huber', which would be 0 everywhere; got 0."
+            f"The 'delta' parameter must be above 0 with loss={estimator.loss!r}, which would be 0 "
+            "everywhere; got 0."
         )
     return values
 

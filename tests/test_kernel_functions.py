@@ -9,6 +9,7 @@ from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._coordinates import Coordinates
 from sklearn_sgdopt._losses import LOSSES as RECORDS
 from sklearn_sgdopt._samples import make_samples
+from sklearn_sgdopt._update_rules import RULES
 
 
 def long_csr(X):
@@ -94,7 +95,7 @@ def test_moments_and_sizes_of_samples(form, weighted):
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.999])
 def test_bias_correction_is_one_to_rounding_where_it_is_left_out(beta):
-    rule = _kernels.Rule(_kernels.RULES["adam"], 1.0, beta_1=beta, beta_2=0.0, epsilon=1.0)
+    rule = _kernels.Rule(RULES["adam"], 1.0, beta_1=beta, beta_2=0.0, epsilon=1.0)
     for t in (1, 2, 79, 80, 81, 399, 401, 39_999, 40_001):
         theta, first, second = np.zeros(1), np.zeros(1), np.zeros(1)
         _kernels.update_vector(rule, theta, np.ones(1), first, second, t)

@@ -3,13 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-LOSS_LABELS = {
-    "squared_error": "mean squared error (units of y squared)",
-    "huber": "mean huber loss (units of y squared)",
-    "epsilon_insensitive": "mean epsilon-insensitive loss (units of y)",
-    "squared_epsilon_insensitive": "mean squared epsilon-insensitive loss (units of y squared)",
-    "quantile": "mean quantile loss (units of y)",
-}
+from sklearn_sgdopt._losses import LOSSES
+
 # Okabe and Ito's colours, told apart with any colour vision, but for the yellow, too pale for lines.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
@@ -32,7 +27,7 @@ def pyplot(display: str) -> Any:
 
 def loss_label(loss: str, target: str) -> str:
     """Return the label of an axis with a loss of ``target``."""
-    return LOSS_LABELS[loss].replace("units of y", f"units of {target}")
+    return LOSSES[loss].label.replace("units of y", f"units of {target}")
 
 
 def line_style(index: int) -> dict[str, Any]:

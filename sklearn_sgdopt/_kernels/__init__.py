@@ -7,7 +7,6 @@ import sys
 __path__ += [os.path.join(folder, *__name__.split(".")) for folder in sys.path]
 
 from sklearn_sgdopt._kernels.bindings import (
-    RULES,
     SCHEDULES,
     Coordinates,
     GradientEngine,
@@ -31,7 +30,6 @@ from sklearn_sgdopt._kernels.bindings import (
 )
 
 __all__ = [
-    "RULES",
     "SCHEDULES",
     "Coordinates",
     "GradientEngine",

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 _Floats: TypeAlias = NDArray[np.float64]
 _Words: TypeAlias = NDArray[np.uint64]
 
-LOSSES: dict[str, int]
-RULES: dict[str, int]
 SCHEDULES: dict[str, int]
 
 def levels() -> list[str]: ...

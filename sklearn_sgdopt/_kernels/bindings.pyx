@@ -141,14 +141,6 @@ cdef extern from "dispatch.h" nogil:
     int sgdopt_levels(const char **names, int most)
 
 
-LOSSES = {
-    "squared_error": 0,
-    "huber": 1,
-    "epsilon_insensitive": 2,
-    "squared_epsilon_insensitive": 3,
-    "quantile": 4,
-}
-RULES = {"sgd": 0, "momentum": 1, "nesterov": 2, "adam": 3}
 SCHEDULES = {"constant": 0, "invscaling": 1, "cosine": 2, "linear": 3}
 
 cdef const Table *table = sgdopt_table(0)

@@ -18,11 +18,11 @@ int train_dense(const Samples *samples, const Coordinates *at, const Buffers *bu
         const double share = share_of_batch(*plan, 1);
         const Descent descent = {*samples, *at,   *buffers, *objective,
                                  *rule,    *plan, share,    share / samples->mean_weight};
-        if (rule->code != ADAM) {
+        if (is_linear(*rule)) {
             train_singles(s, descent, *order, work->scratch, progress);
             return 0;
         }
-        if (!at->whitening && !rule->relative) {
+        if (rule->code == ADAM && !at->whitening && !rule->relative) {
             train_singles_by_adam(s, descent, *order, progress);
             return 0;
         }

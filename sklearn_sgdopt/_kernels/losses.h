@@ -39,6 +39,9 @@ SGDOPT_INLINE double point_loss(int loss, double r, double delta, double quantil
     }
 }
 
+// Losses whose derivative jumps.
+inline bool has_kinks(int loss) { return loss == INSENSITIVE || loss == QUANTILE; }
+
 // What a batch adds up to for one output.
 struct Sums {
     double loss, derivative, root;
@@ -57,7 +60,7 @@ SGDOPT_INLINE void take_losses(const Samples &samples, const Objective &objectiv
         return;
     }
     const double delta = objective.delta[output];
-    const bool kinked = objective.loss == QUANTILE || objective.loss == INSENSITIVE;
+    const bool kinked = has_kinks(objective.loss);
     for (int r = 0; r < count; ++r) {
         const double weight = samples.weight ? samples.weight[rows[r]] : 1.0;
         const double y = samples.y[rows[r] * samples.outputs + output], residual = z[r] - y;

@@ -13,6 +13,11 @@ SGDOPT_INLINE double moment(double beta, double before, double value) {
     return beta * before + (1.0 - beta) * value;
 }
 
+// Rules whose updates are linear in the gradients.
+inline bool is_linear(const Rule &rule) {
+    return rule.code == SGD || rule.code == MOMENTUM || rule.code == NESTEROV;
+}
+
 // 1 / (1 - beta^t), which is 1 to rounding once beta^t < exp(-40).
 inline double bias_correction(double beta, int64_t t) {
     if ((double)t * (1.0 - beta) > 40.0) return 1.0;

@@ -6,6 +6,7 @@
 #pragma once
 #include <stdint.h>
 
+// Numbers as in _losses.py and _update_rules.py.
 enum Loss { SQUARED, HUBER, INSENSITIVE, SQUARED_INSENSITIVE, QUANTILE };
 enum RuleCode { SGD, MOMENTUM, NESTEROV, ADAM };
 enum Schedule { CONSTANT, INVSCALING, COSINE, LINEAR };
