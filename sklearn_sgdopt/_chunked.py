@@ -1,7 +1,7 @@
 """Chunks as training takes them: checked in each pass, and refused by their number."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,18 @@ class Source:
         An estimator that takes what validation learns of X. What it knows already is what chunks must have.
     outputs : int or None
         Number of targets, where it is known already.
+    named : callable
+        Returns what a chunk of a number is called in messages.
     """
 
-    def __init__(self, chunks: Iterable[Any], transform: Any, checked: Any, outputs: int | None) -> None:
+    def __init__(
+        self,
+        chunks: Iterable[Any],
+        transform: Any,
+        checked: Any,
+        outputs: int | None,
+        named: Callable[[int], str] = "chunk {}".format,
+    ) -> None:
         if not hasattr(chunks, "__iter__"):
             raise TypeError(
                 f"chunks must give (X, y) or (X, y, sample_weight) when iterated; got a "
@@ -45,12 +54,17 @@ class Source:
         self.like: Any = None
         self.single = True
         self.mean_weight: float | None = None
-        self.number = -1
+        self.number, self.named = -1, named
 
     @property
     def is_once(self) -> bool:
         """Whether a second pass would find nothing."""
         return isinstance(self.chunks, Iterator) and iter(self.chunks) is self.chunks
+
+    @property
+    def place(self) -> str:
+        """What the chunk at hand is called."""
+        return self.named(self.number)
 
     def refuse_second_pass(self) -> None:
         """Refuse an iterator."""
@@ -66,7 +80,7 @@ class Source:
         chunks = iter(self.chunks)
         try:
             for self.number, chunk in enumerate(chunks):
-                with numbered(self.number):
+                with placed(self.place):
                     X, y, weight = self._checked(chunk)
                 if len(y):
                     yield Samples(X, y, weight, self.mean_weight)
@@ -136,10 +150,10 @@ class Source:
 
 
 @contextlib.contextmanager
-def numbered(number: int) -> Iterator[None]:
-    """Put the number of a chunk, from 0, before what is said against it."""
+def placed(place: str) -> Iterator[None]:
+    """Put the place of a chunk before what is said against it."""
     try:
         yield
     except (ValueError, TypeError) as error:
         kind = ValueError if isinstance(error, ValueError) else TypeError
-        raise kind(f"chunk {number}: {error}") from error
+        raise kind(f"{place}: {error}") from error

@@ -1,6 +1,6 @@
 """What a training call is about."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,6 +69,8 @@ class Chunked(NamedTuple):
         L where moments do not tell: the mean of that of the chunks, which is an upper bound.
     steepest : Samples or None
         Those with the largest curvature of all samples.
+    engine : callable or None
+        Makes the engine of a `Descent` and the samples at hand, where the others are elsewhere.
     """
 
     passes: Iterable[Samples]
@@ -78,6 +80,7 @@ class Chunked(NamedTuple):
     moments: Moments | None
     curvature: float
     steepest: Samples | None
+    engine: Callable[[Any, Samples], Any] | None = None
 
     @property
     def is_one(self) -> bool:

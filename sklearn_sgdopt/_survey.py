@@ -7,7 +7,7 @@ import numpy as np
 from scipy import sparse
 
 from sklearn_sgdopt import _curvature
-from sklearn_sgdopt._chunked import Source, numbered
+from sklearn_sgdopt._chunked import Source, placed
 from sklearn_sgdopt._coordinates import Coordinates
 from sklearn_sgdopt._kernels import Samples, sampled_rows
 from sklearn_sgdopt._observation import (
@@ -24,6 +24,7 @@ from sklearn_sgdopt._statistics import Moments
 from sklearn_sgdopt._validation import check_spread
 
 TARGETS = 1 << 17  # kept at least, of which medians and quantiles are taken
+LEAST_OF_A_PART = 512  # samples kept by each of many surveys that are to be merged
 STEEP = 128  # samples kept that may be the steepest of all
 
 
@@ -51,25 +52,48 @@ class Thinned:
             self.waiting -= self.stride
             rows = np.array([self.waiting % total])
         self.parts.append(tuple(None if part is None else part[rows] for part in (X, y, weight)))  # type: ignore[arg-type]
+        if not first:
+            self.limit()
+
+    def merge(self, other: "Thinned") -> None:
+        """Take what another has kept of the samples that follow."""
+        stride = max(self.stride, other.stride)
+        for one in (self, other):
+            one.thin(stride // one.stride)
+        self.parts += other.parts
+        self.limit()
+
+    def limit(self) -> None:
+        """Keep less than twice as many as have to be."""
         kept = sum(len(part[1]) for part in self.parts)
-        if not first and kept > 2 * self.least:
-            step = kept // self.least
-            rows = sampled_rows(kept, step)
+        if kept > 2 * self.least:
+            self.thin(kept // self.least)
+
+    def thin(self, step: int) -> None:
+        """Keep one sample in ``step`` of those that are kept."""
+        if step > 1:
+            rows = sampled_rows(sum(len(part[1]) for part in self.parts), step)
             self.parts = [tuple(None if part is None else part[rows] for part in self.joined())]  # type: ignore[list-item]
             self.stride *= step
 
     def joined(self) -> tuple[Any, np.ndarray, np.ndarray | None]:
         """Return what is kept."""
-        if len(self.parts) == 1:
-            return self.parts[0]
-        X, y, weight = zip(*self.parts, strict=True)
-        if any(part is not None for part in weight):
-            weights = [np.ones(len(b)) if w is None else w for b, w in zip(y, weight, strict=True)]
-        return (
-            stacked(X),
-            np.concatenate(y),
-            np.concatenate(weights) if any(part is not None for part in weight) else None,
+        return joined(self.parts)
+
+
+def joined(
+    parts: list[tuple[Any, np.ndarray, np.ndarray | None]],
+) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    """Return X, y and weights of parts one below the other; where some have no weights, these are 1."""
+    if len(parts) == 1:
+        return parts[0]
+    X, y, weight = zip(*parts, strict=True)
+    weights = None
+    if any(part is not None for part in weight):
+        weights = np.concatenate(
+            [np.ones(len(b)) if w is None else w for b, w in zip(y, weight, strict=True)]
         )
+    return stacked(X), np.concatenate(y), weights
 
 
 def stacked(parts: Any) -> Any:
@@ -80,13 +104,23 @@ def stacked(parts: Any) -> Any:
 
 
 class Survey:
-    """Takes in one chunk after another."""
+    """Takes in one chunk after another, or what other surveys have found.
 
-    def __init__(self, settings: Settings) -> None:
+    Parameters
+    ----------
+    settings : Settings
+        The parameters, resolved.
+    parts : int
+        How many surveys are to be merged: each then keeps fewer samples.
+    """
+
+    def __init__(self, settings: Settings, parts: int = 1) -> None:
         self.settings = settings
         self.total, self.mass, self.curvature = 0, 0.0, 0.0
         self.lengths: Counter[int] = Counter()
-        self.looked_at, self.targets = Thinned(LOOKED_AT), Thinned(TARGETS)
+        self.looked_at, self.targets = (
+            Thinned(min(least, max(2 * least // parts, LEAST_OF_A_PART))) for least in (LOOKED_AT, TARGETS)
+        )
         self.moments: Moments | None = None
         self.coordinates: Coordinates | None = None
         self.mass_of_coordinates = 0.0
@@ -97,15 +131,15 @@ class Survey:
         self.total += samples.total
         self.lengths[samples.total] += 1
         self.mass += float(samples.mean_weight * samples.total)
-        self.looked_at.take(samples.X, samples.y, samples.weight, sampling_stride(samples))
+        self.looked_at.take(
+            samples.X, samples.y, samples.weight, sampling_stride(samples, self.looked_at.least)
+        )
         self.targets.take(samples.y, samples.y, samples.weight)
         chunk = moments_of(samples, self.settings, names)
         if chunk is None:
             return
         self.moments = chunk if self.moments is None else self.moments.merged(chunk)
-        features, variance = samples.features, self.moments.variance
-        check_spread("X", variance[:features], names)
-        check_spread("y", variance[features:], None)
+        self.check_spread(names, samples.features)
         if self.settings.rule.rate is None:
             self._take_curvature(samples, chunk, self.moments)
 
@@ -138,6 +172,28 @@ class Survey:
             found = tuple(part[rows] for part in found)
         self.steep = found
 
+    def merge(self, other: "Survey") -> None:
+        """Take in what another has found of samples that follow."""
+        self.curvature += other.mass / (self.mass + other.mass) * (other.curvature - self.curvature)
+        self.total, self.mass = self.total + other.total, self.mass + other.mass
+        self.lengths += other.lengths
+        self.looked_at.merge(other.looked_at)
+        self.targets.merge(other.targets)
+        if self.moments is not None and other.moments is not None:
+            self.moments = self.moments.merged(other.moments)
+        if self.steep is not None and other.steep is not None:
+            self.steep = joined([self.steep, other.steep])
+
+    def check_spread(self, names: Any, features: int) -> None:
+        """Refuse columns whose squares overflow."""
+        if self.moments is not None:
+            check_spread("X", self.moments.variance[:features], names)
+            check_spread("y", self.moments.variance[features:], None)
+
+    def steepest(self, mean_weight: float) -> Samples | None:
+        """Return the samples that may be the steepest of all."""
+        return None if self.steep is None else Samples(*self.steep, mean_weight)
+
 
 def survey(source: Source, settings: Settings) -> tuple[tuple[Any, np.ndarray, np.ndarray | None], Chunked]:
     """Make the first pass; return the samples that are kept at hand and what is known of all."""
@@ -148,7 +204,7 @@ def survey(source: Source, settings: Settings) -> tuple[tuple[Any, np.ndarray, n
     for samples in source:
         if source.is_once and not may_run_on_moments(samples, settings):
             source.refuse_second_pass()
-        with numbered(source.number):
+        with placed(source.place):
             found.take(samples, getattr(source.checked, "feature_names_in_", None))
     if found.total == 0:
         if source.like is None:
@@ -158,10 +214,7 @@ def survey(source: Source, settings: Settings) -> tuple[tuple[Any, np.ndarray, n
         source.refuse_second_pass()
     source.mean_weight = found.mass / found.total
     _, y, weight = found.targets.joined()
-    steepest = None
-    if found.steep is not None:
-        X, targets, weights = found.steep
-        steepest = Samples(X, targets, weights, source.mean_weight)
+    steepest = found.steepest(source.mean_weight)
     chunked = Chunked(
         source, found.total, found.lengths, (y, weight), found.moments, found.curvature, steepest
     )

@@ -109,6 +109,9 @@ def make_epochs(descent: Descent, problem: Problem, chunk: Moments | None, each:
     chunks = problem.chunks
     if chunks is None:
         return SampleEpochs(descent, problem.samples, each)
+    if chunks.engine is not None:
+        engine: Epochs = chunks.engine(descent, problem.samples)
+        return engine
     is_whole = problem.settings.rule.solver == "gd" and not chunks.is_one
     kind = WholeEpochs if is_whole else ChunkEpochs
     return kind(descent, chunks.passes, chunks.total, problem.samples, each)

@@ -4,6 +4,7 @@
 Callers validate: arrays are C-contiguous and of the types named here. Nothing is checked again.
 """
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint64_t
@@ -302,7 +303,12 @@ cdef class Objective:
         self._held = delta
         self.c.loss, self.c.delta, self.c.quantile, self.c.l1, self.c.l2 = loss, &delta[0], quantile, l1, l2
 
+    def __reduce__(self):
+        c = self.c
+        return Objective, (c.loss, np.asarray(self._held), c.quantile, c.l1, c.l2)
 
+
+@cython.auto_pickle(True)
 cdef class Rule:
     """An update rule with its rate and hyperparameters."""
 
@@ -354,6 +360,7 @@ cdef class Rule:
         self.c.factor = value
 
 
+@cython.auto_pickle(True)
 cdef class Plan:
     """How samples are visited and what is reported."""
 
