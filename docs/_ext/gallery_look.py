@@ -41,6 +41,8 @@ class LectureOrder:
         "white_coordinates",
         "stream",
         "coefficients",
+        "larger_than_memory",
+        "cluster",
         "grid_search",
     )
 
