@@ -4,13 +4,17 @@ Dask runs again what was lost with a worker, and the result is the same to the l
 """
 
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import dask
 import dask.array
 import numpy as np
+from dask.core import flatten
 from dask.delayed import Delayed
+from dask.optimization import cull
 from distributed import CancelledError, Client, Future, wait
 
 from sklearn_sgdopt import _shards
@@ -26,20 +30,43 @@ WORDS = 2**64
 
 
 class Partitions(NamedTuple):
-    """X, y and perhaps weights of each partition, lazy, and how many samples each has where that is known."""
+    """Lazy chunks, as a graph of Dask: one dictionary, for a call for each partition would take seconds.
 
+    Parameters
+    ----------
+    graph : dict
+        The tasks that make the parts.
+    parts : list
+        For each partition what gives X, y and perhaps weights: keys of the graph, futures or arrays; or the
+        one key or future of all of them.
+    lengths : sequence of int or None
+        How many samples each has, where that is known.
+    """
+
+    graph: dict[Any, Any]
     parts: list[Any]
-    lengths: Sequence[int] | None
+    lengths: Sequence[int] | None = None
+
+    def compute(self, client: Client, task: Any, groups: Iterable[Sequence[int]]) -> list[Future]:
+        """Start a task for each group of partitions; it is called with their chunks and their places."""
+        name, graph, keys = f"{task_name(task)}-{uuid.uuid4().hex}", dict(self.graph), []
+        for i, group in enumerate(groups):
+            keys.append((name, i))
+            places = [f"partition {j}" for j in group]
+            graph[name, i] = (partial(task, places=places), [self.parts[j] for j in group])
+        graph, _ = cull(graph, keys)
+        return list(client.get(graph, keys, sync=False))
+
+
+def task_name(task: Any) -> str:
+    """Return the name of a task on Dask's dashboard."""
+    return str(getattr(task, "func", task).__name__)
 
 
 def partitions_of(X: Any, y: Any = None, sample_weight: Any = None) -> Partitions:
     """Return the partitions of Dask collections, or of a list of delayed chunks."""
     if isinstance(X, list | tuple) and y is None and sample_weight is None:
-        lazy = [isinstance(part, Delayed | Future) or is_chunk(part) for part in X]
-        if not lazy or not all(lazy):
-            what = f"a {type(X[lazy.index(False)]).__name__} in it" if lazy else "no partition"
-            raise TypeError(f"expected a list of delayed (X, y) or (X, y, sample_weight); got {what}.")
-        return Partitions([list(part) if isinstance(part, tuple) else part for part in X], None)
+        return partitions_of_list(X)
     given = {"X": X, "y": y, "sample_weight": sample_weight}
     collections = {name: value for name, value in given.items() if value is not None or name == "y"}
     for name, value in collections.items():
@@ -56,20 +83,44 @@ def partitions_of(X: Any, y: Any = None, sample_weight: Any = None) -> Partition
         if len(set(totals.values())) > 1:
             raise ValueError(f"expected as many samples in each; got {said(totals)}.")
         collections = {name: value.rechunk({0: X.chunks[0]}) for name, value in collections.items()}
-    blocks = {name: blocks_of(value) for name, value in collections.items()}
-    numbers = {name: len(value) for name, value in blocks.items()}
+    graph: dict[Any, Any] = {}
+    keys = {name: keys_of(value, graph) for name, value in collections.items()}
+    numbers = {name: len(value) for name, value in keys.items()}
     if len(set(numbers.values())) > 1:
         raise ValueError(
             f"expected as many partitions in each; got {said(numbers)}. Give them the same ones with "
             "rechunk or repartition, or compute unknown chunk sizes with compute_chunk_sizes()."
         )
-    parts = [list(block) for block in zip(*blocks.values(), strict=True)]
-    return Partitions(parts, X.chunks[0] if known else None)
+    parts = [list(part) for part in zip(*keys.values(), strict=True)]
+    return Partitions(graph, parts, X.chunks[0] if known else None)
 
 
-def is_chunk(part: Any) -> bool:
-    """Whether that is a tuple with something lazy in it."""
-    return isinstance(part, tuple) and any(isinstance(value, Delayed | Future) for value in part)
+def partitions_of_list(chunks: Sequence[Any]) -> Partitions:
+    """Return the partitions of delayed chunks, or of tuples with something delayed in them."""
+    graph: dict[Any, Any] = {}
+    seen: dict[int, Any] = {}  # graphs, of which several delayed objects may be made
+
+    def part_of(value: Any) -> Any:
+        if not isinstance(value, Delayed):
+            return value
+        tasks = value.__dask_graph__()
+        if id(tasks) not in seen:
+            seen[id(tasks)] = tasks
+            graph.update(tasks)
+        return value.key
+
+    parts = []
+    for chunk in chunks:
+        several = isinstance(chunk, tuple) and any(isinstance(value, Delayed | Future) for value in chunk)
+        if not (several or isinstance(chunk, Delayed | Future)):
+            raise TypeError(
+                "expected a list of delayed (X, y) or (X, y, sample_weight); "
+                f"got a {type(chunk).__name__} in it."
+            )
+        parts.append([part_of(value) for value in chunk] if several else part_of(chunk))
+    if not parts:
+        raise TypeError("expected a list of delayed (X, y) or (X, y, sample_weight); got no partition.")
+    return Partitions(graph, parts)
 
 
 def said(numbers: dict[str, int]) -> str:
@@ -77,12 +128,16 @@ def said(numbers: dict[str, int]) -> str:
     return ", ".join(f"{number} in {name}" for name, number in numbers.items())
 
 
-def blocks_of(collection: Any) -> list[Delayed]:
-    """Return the partitions of a collection; columns of an array that lie in several chunks are joined."""
+def keys_of(collection: Any, graph: dict[Any, Any]) -> list[Any]:
+    """Return the keys of the partitions and add their tasks; columns in several chunks are joined.
+
+    The graph is as it was written: optimized, Dask joins partitions of few columns, and makes twice what X
+    and y are both made of.
+    """
     if isinstance(collection, dask.array.Array) and collection.ndim > 1 and collection.numblocks[1] > 1:
         collection = collection.rechunk({1: -1})
-    # Unoptimized: else Dask joins partitions of few columns, and makes twice what X and y are both made of.
-    return list(np.ravel(collection.to_delayed(optimize_graph=False)))
+    graph.update(collection.__dask_graph__())
+    return list(flatten(collection.__dask_keys__()))
 
 
 def current_client(client: Client | None) -> Client:
@@ -142,8 +197,8 @@ class Shards:
     def __init__(self, client: Client, partitions: Partitions, count: int | None) -> None:
         self.client, self.partitions = client, partitions
         self._count = count
-        self._persisted: list[Future] | None = None
-        self._arguments: tuple[Any, ...] = ()
+        self._loaded: Partitions | None = None
+        self._known: dict[str, Any] = {}
         self.futures: list[Future] = []
         self.masses = np.zeros(0)
 
@@ -156,9 +211,9 @@ class Shards:
         threads = sum(self.client.nthreads().values())
         lengths = self.partitions.lengths
         if lengths is None and threads > 1:
-            loaded = self.client.compute([dask.delayed(_shards.as_it_is)(part) for part in parts])
+            loaded = self.partitions.compute(self.client, _shards.only, [[i] for i in range(len(parts))])
             lengths = results(self.client, self.client.map(_shards.count, loaded, pure=False))
-            self._persisted = loaded
+            self._loaded = Partitions({}, loaded)
         return max(1, min(threads, sum(lengths or ()) // LEAST_SAMPLES, len(parts)))
 
     def find(self, settings: Settings, like: Any, outputs: int | None) -> Found:
@@ -166,15 +221,12 @@ class Shards:
 
         "gd" with squared error needs no more than that: partitions are then loaded one by one and not kept.
         """
-        self._arguments = like, outputs
+        self._known = {"like": like, "outputs": outputs}
         once = settings.rule.solver == "gd" and settings.target.is_squared
         if once:
-            groups = [[i] for i in range(len(self.partitions.parts))]
-            find = dask.delayed(_shards.load_and_find, pure=False)
-            tasks = [
-                find(*self._load_arguments(group), settings=settings, parts=len(groups)) for group in groups
-            ]
-            found = self.client.compute(tasks)
+            number = len(self.partitions.parts)
+            task = partial(_shards.load_and_find, settings=settings, parts=number, **self._known)
+            found = self.partitions.compute(self.client, task, [[i] for i in range(number)])
         else:
             self._load()
             number = len(self.futures)
@@ -189,15 +241,10 @@ class Shards:
 
     def _load(self) -> None:
         """Make the shards; partitions are released as soon as their shard is made."""
-        count = self.count()
-        load = dask.delayed(_shards.load, pure=False)
-        groups = [range(i, len(self.partitions.parts), count) for i in range(count)]
-        self.futures = self.client.compute([load(*self._load_arguments(group)) for group in groups])
-        self._persisted = None
-
-    def _load_arguments(self, group: Sequence[int]) -> tuple[Any, ...]:
-        parts = self.partitions.parts if self._persisted is None else self._persisted
-        return [parts[i] for i in group], [f"partition {i}" for i in group], *self._arguments
+        count, partitions = self.count(), self._loaded or self.partitions
+        groups = [range(i, len(partitions.parts), count) for i in range(count)]
+        self.futures = partitions.compute(self.client, partial(_shards.load, **self._known), groups)
+        self._loaded = None
 
     def _leave_out(self, found: Found) -> None:
         """Leave out shards without samples."""
@@ -215,7 +262,7 @@ class Shards:
 
     def release(self) -> None:
         """Let the cluster forget the shards."""
-        self.futures, self._persisted = [], None
+        self.futures, self._loaded = [], None
 
 
 class Sharded(Chunked):

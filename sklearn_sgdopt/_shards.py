@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._chunked import Source
@@ -122,18 +122,22 @@ class _OneThread:
     """Lets BLAS use one thread as long as a task of this process computes: tasks are the threads."""
 
     def __init__(self) -> None:
-        self._lock, self._tasks, self._limits = threading.Lock(), 0, None
+        self._lock, self._tasks = threading.Lock(), 0
+        self._controller: Any = None
+        self._limits: Any = None
 
     def __enter__(self) -> None:
         with self._lock:
             if self._tasks == 0:
-                self._limits = threadpool_limits(1)
+                # To find the libraries takes longer than a task may.
+                self._controller = self._controller or ThreadpoolController()
+                self._limits = self._controller.limit(limits=1)
             self._tasks += 1
 
     def __exit__(self, *_: Any) -> None:
         with self._lock:
             self._tasks -= 1
-            if self._tasks == 0 and self._limits is not None:
+            if self._tasks == 0:
                 self._limits.restore_original_limits()
 
 
@@ -145,8 +149,9 @@ def n_samples(part: Any) -> int:
     return int(part.shape[0] if getattr(part, "shape", None) else len(part))
 
 
-def as_it_is(chunk: Any) -> Any:
-    """Return a chunk."""
+def only(chunks: Sequence[Any], places: Sequence[str]) -> Any:
+    """Return the only chunk there is."""
+    (chunk,) = chunks
     return chunk
 
 
@@ -160,7 +165,7 @@ def _is_empty(chunk: Chunk) -> bool:
     return len(parts) > 0 and all(hasattr(part, "__len__") and n_samples(part) == 0 for part in parts)
 
 
-def load(chunks: Sequence[Chunk], places: Sequence[str], like: Any, outputs: int | None) -> Any:
+def load(chunks: Sequence[Chunk], *, places: Sequence[str], like: Any, outputs: int | None) -> Any:
     """Return the shard of some chunks and its facts, or None for each if they hold no samples.
 
     ``like`` is the class of the estimator and what it knows of X. Empty chunks are left out; the others are
@@ -210,9 +215,9 @@ def weigh(loaded: tuple[Shard | None, Facts | None]) -> Found:
     return Found(totals=[samples.total], masses=[samples.mean_weight * samples.total])
 
 
-def load_and_find(*arguments: Any, settings: Settings, parts: int) -> Found:
+def load_and_find(chunks: Sequence[Chunk], *, settings: Settings, parts: int, **known: Any) -> Found:
     """Return what a survey finds in a shard that is not kept."""
-    return find(load(*arguments), settings, parts)
+    return find(load(chunks, **known), settings, parts)
 
 
 def merge(found: Sequence[Found]) -> Found:
@@ -250,8 +255,9 @@ def sums(loaded: tuple[Shard, Facts], descent: Descent, slope: np.ndarray) -> An
     return _kernels.whole_sums(loaded[0].samples, center, slope, descent.objective)
 
 
-def residual_moments(chunk: Chunk, model: Any) -> Moments:
+def residual_moments(chunks: Sequence[Chunk], *, places: Sequence[str], model: Any) -> Moments:
     """Return the moments of targets and residuals of a chunk; of one that is empty only that."""
+    chunk = only(chunks, places)
     if _is_empty(chunk):
         return Moments(np.zeros(0), np.zeros(0), 0.0)
     X, y, weight = (*chunk, None)[:3]

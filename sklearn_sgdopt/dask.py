@@ -18,7 +18,7 @@ except ImportError as error:
 
 from sklearn_sgdopt import _cluster, _shards
 from sklearn_sgdopt._callbacks import FRAMES_BETWEEN, with_callbacks
-from sklearn_sgdopt._cluster import Partitions, Shards, partitions_of, results, sharded
+from sklearn_sgdopt._cluster import Shards, partitions_of, results, sharded
 from sklearn_sgdopt._hints import shown, with_hints
 from sklearn_sgdopt._problem import Inputs
 from sklearn_sgdopt._regressor import CURVES, GradientDescentRegressor, copy_names, names_of
@@ -322,9 +322,10 @@ class DaskGradientDescentRegressor(GradientDescentRegressor):
         if y is not None and not (is_dask_collection(X) or is_dask_collection(y)):
             return float(super().score(X, y, sample_weight))
         client, model = _cluster.current_client(self.client), self._predictor()
-        parts = Partitions(*partitions_of(X, y, sample_weight)).parts
-        task = dask.delayed(_shards.residual_moments, pure=False)
-        found = results(client, client.compute([task(part, model) for part in parts]))
+        partitions = partitions_of(X, y, sample_weight)
+        task = partial(_shards.residual_moments, model=model)
+        groups = [[i] for i in range(len(partitions.parts))]
+        found = results(client, partitions.compute(client, task, groups))
         real = [moments for moments in found if moments.mass > 0.0]
         if not real:
             raise ValueError("There are no samples with a weight to score.")
