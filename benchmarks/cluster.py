@@ -9,7 +9,9 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import dask
 import dask.array as da
@@ -58,9 +60,8 @@ def timed_rounds() -> Iterator[list[float]]:
         times.append(time.perf_counter() - start)
         return result
 
-    _cluster.Rounds.epoch = epoch
-    yield times
-    _cluster.Rounds.epoch = original
+    with mock.patch.object(_cluster.Rounds, "epoch", epoch):
+        yield times
 
 
 def rounds() -> None:
@@ -138,11 +139,15 @@ def peers(total: int = 1_000_000) -> None:
             error = root_mean_squared_error(y_test, np.asarray(predict(X_test))) / least
             print(f"{name:60}{spent:8.2f} s  test RMSE / least squares {error:.4g}", flush=True)
 
+        def fitted(model: Any) -> Callable[[np.ndarray], np.ndarray]:
+            predict: Callable[[np.ndarray], np.ndarray] = model.fit(X, y).predict
+            return predict
+
         for solver in SOLVERS:
             model = DaskGradientDescentRegressor(solver, shards=2, epochs=5, tol=None, random_state=0)
-            line(f"{solver}, 2 shards, 5 epochs", lambda model=model: model.fit(X, y).predict)
+            line(f"{solver}, 2 shards, 5 epochs", partial(fitted, model))
             model = DaskGradientDescentRegressor(solver, random_state=0)
-            line(f"{solver}, default settings", lambda model=model: model.fit(X, y).predict)
+            line(f"{solver}, default settings", partial(fitted, model))
         if DaskLinearRegression is None:
             return
 
@@ -163,10 +168,7 @@ def peers(total: int = 1_000_000) -> None:
         line("dask-ml Incremental(SGDRegressor), 5 passes", incremental)
         line("dask-ml StandardScaler, then the same", scaled)
 
-        def linear() -> Callable[[np.ndarray], np.ndarray]:
-            return DaskLinearRegression().fit(X, y).predict
-
-        line("dask-ml LinearRegression (admm)", linear)
+        line("dask-ml LinearRegression (admm)", partial(fitted, DaskLinearRegression()))
 
 
 PARTS = {"rounds": rounds, "workers": workers, "peers": peers}

@@ -274,7 +274,7 @@ def test_weights_and_several_outputs(client, solver):
 
 def test_sparse_samples(client):
     rng = np.random.default_rng(3)
-    X = sparse.random_array((2000, 30), density=0.1, rng=rng, format="csr")
+    X = sparse.csr_array(sparse.random(2000, 30, density=0.1, random_state=3, format="csr"))
     y = X @ rng.standard_normal(30) + 0.1 * rng.standard_normal(2000)
     parts = [dask.delayed(part) for part in chunked(X, y, 200)]
     for solver in SOLVERS:
