@@ -1,5 +1,6 @@
 """Training on a real Dask cluster: right on sorted data, the same bits wherever it runs, and never a hang."""
 
+import contextlib
 import os
 import pickle
 import signal
@@ -44,13 +45,32 @@ def _time_limit():
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.fixture(scope="module")
-def client():
+@contextlib.contextmanager
+def two_workers():
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
         Client(cluster, timeout=LIMIT) as client,
     ):
         yield client
+
+
+@pytest.fixture(scope="module")
+def client():
+    with two_workers() as client:
+        yield client
+
+
+@pytest.fixture
+def doomed():
+    """A cluster whose workers may be killed: others need not rely on their being started again."""
+    with two_workers() as client:
+        yield client
+
+
+def kill_holder(client, future):
+    """Kill the worker that has a result."""
+    (holder,) = client.who_has(future)[future.key]
+    os.kill(client.run(os.getpid)[holder], getattr(signal, "SIGKILL", signal.SIGTERM))
 
 
 def make_data(n=3000, seed=0, outputs=1):
@@ -172,11 +192,11 @@ def test_workers_do_not_change_a_bit(client):
 @pytest.mark.parametrize(
     ("solver", "loss", "persisted"), [("adam", "squared_error", True), ("gd", "huber", False)]
 )
-def test_a_worker_killed_in_the_middle(client, monkeypatch, persisted, solver, loss):
+def test_a_worker_killed_in_the_middle(doomed, monkeypatch, persisted, solver, loss):
     parts = [dask.delayed(load)(i, 400) for i in range(8)]
     if persisted:
         parts = list(dask.persist(*parts))
-        wait(client.futures_of(parts), timeout=LIMIT)
+        wait(doomed.futures_of(parts), timeout=LIMIT)
     expected = model(solver, loss=loss).fit(parts)
     kind = _cluster.Rounds if solver == "adam" else _cluster.WholeRounds
     original, rounds = kind.epoch, []
@@ -184,31 +204,26 @@ def test_a_worker_killed_in_the_middle(client, monkeypatch, persisted, solver, l
     def deadly(self):
         rounds.append(1)
         if len(rounds) == 3:
-            (holder,) = client.who_has(self._shards[0])[self._shards[0].key]
-            os.kill(client.run(os.getpid)[holder], getattr(signal, "SIGKILL", signal.SIGTERM))
+            kill_holder(doomed, self._shards[0])
         return original(self)
 
     monkeypatch.setattr(kind, "epoch", deadly)
     found = model(solver, loss=loss).fit(parts)
     assert len(rounds) == 5
     assert_same(found, expected)
-    client.wait_for_workers(2, timeout=LIMIT)
 
 
-def test_scattered_data_that_are_lost_are_told(client, monkeypatch):
-    parts = client.scatter([load(i, 100) for i in range(4)], timeout=LIMIT)
-    monkeypatch.setattr(_cluster, "LEAST_SAMPLES", 1)
+def test_scattered_data_that_are_lost_are_told(doomed, monkeypatch):
+    parts = doomed.scatter([load(i, 100) for i in range(4)], timeout=LIMIT)
     original = _cluster.Rounds.epoch
 
     def deadly(self):
-        for pid in client.run(os.getpid).values():
-            os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))
+        kill_holder(doomed, self._shards[0])
         return original(self)
 
     monkeypatch.setattr(_cluster.Rounds, "epoch", deadly)
     with pytest.raises(RuntimeError, match="cannot compute parts of the data again"):
         model().fit(parts)
-    client.wait_for_workers(2, timeout=LIMIT)
 
 
 def test_forms_of_the_same_data(client):
