@@ -10,6 +10,7 @@ from sklearn_sgdopt._coordinates import WIDEST_WHITE, Coordinates
 from sklearn_sgdopt._kernels import Samples
 from sklearn_sgdopt._statistics import Moments, blocks
 
+NARROWER = 32  # features up to which sizes of samples are faster without BLAS
 KRYLOV = 6  # vectors that Lanczos' method keeps
 
 
@@ -95,6 +96,9 @@ def steepest(samples: Samples, coordinates: Coordinates, most: int, *, intercept
 
 def _sizes(samples: Samples, coordinates: Coordinates, *, intercept: bool) -> Iterator[np.ndarray]:
     """Yield half the curvature of single samples, by blocks."""
+    if coordinates.whitening is not None and samples.features <= NARROWER:
+        yield _kernels.white_sizes(samples, coordinates.record(), float(intercept))
+        return
     for block in [slice(None)] if samples.is_sparse else blocks(samples):
         if samples.is_sparse:
             sizes = samples.X.power(2) @ coordinates.scale[:-1] ** 2 + intercept

@@ -4,9 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sklearn_sgdopt._kernels import Samples, column_moments
+from sklearn_sgdopt._kernels import Samples, column_moments, second_moments
 
 EPS, TINY = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
+NARROW = 64  # columns up to which BLAS has more to prepare than to do
 BLOCK_VALUES = 1 << 15  # of X that are centred at a time: 256 KiB
 
 
@@ -30,6 +31,8 @@ class Moments(NamedTuple):
             mean, variance = (np.concatenate([of_x[i], of_y[i]]) for i in (0, 1))
             return cls(mean, variance, of_x[2])
         features, total = samples.features, samples.total
+        if not samples.is_sparse and features + samples.outputs <= NARROW:
+            return cls(*second_moments(samples))
         # At least as many samples as features: products are not to weigh more than what they are made of.
         step = max(features, BLOCK_VALUES // features)
         result = _block_moments(samples, slice(0, step))

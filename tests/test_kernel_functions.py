@@ -93,6 +93,50 @@ def test_moments_and_sizes_of_samples(form, weighted):
         np.testing.assert_allclose(found, (sizes.max(), sizes.mean()), rtol=1e-12)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("form", ["dense", "dense32"])
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_covariances_and_white_sizes(form, weighted, offset):
+    X, y, weight, samples = leaf(form, weighted=weighted, offset=offset)
+    mean, second, mass = _kernels.second_moments(samples)
+    columns = np.column_stack([X, y]).astype(np.longdouble)
+    expected = np.average(columns, axis=0, weights=weight)
+    gap = columns - expected
+    assert_close(mean, expected.astype(float), 1e-14)
+    assert_close(second, ((gap * weight[:, None]).T @ gap / weight.sum()).astype(float), 1e-9)
+    assert mass == weight.sum()
+    assert not second[2].any()  # a constant
+    rng = np.random.default_rng(1)
+    half = rng.standard_normal((7, 7))
+    at = Coordinates(expected[:7].astype(float), np.append(rng.random(7), 1.0), half + half.T, half, half)
+    inside = (X - at.center) * at.scale[:-1] @ at.whitening
+    sizes = weight / weight.mean() * (np.sum(inside**2, axis=1) + 0.5)
+    assert_close(_kernels.white_sizes(samples, at.record(), 0.5), sizes, 1e-12)
+
+
+def test_covariances_do_not_depend_on_the_place_of_a_column():
+    X, y, weight, samples = leaf("dense", weighted=True)
+    order = np.array([3, 0, 6, 5, 1, 2, 4])
+    _, second, _ = _kernels.second_moments(samples)
+    _, moved, _ = _kernels.second_moments(make_samples(np.ascontiguousarray(X[:, order]), y, weight))
+    np.testing.assert_array_equal(moved[7:, :7], second[7:, order])
+
+
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("run", [1, 7, 8, 50])
+@pytest.mark.parametrize("features", [1, 3, 21, 64, 65, 150])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_columns_become_rows_at_their_places(dtype, features, run, past):
+    columns = np.random.default_rng(0).standard_normal((features, 450)).astype(dtype)
+    addresses = np.array([column.ctypes.data for column in columns])
+    places = np.random.default_rng(1).permutation(400 // run) * run
+    out = np.full((400, features), np.nan, dtype)
+    _kernels.interleave(addresses, 30, places, run, out, past)
+    rows = (places[:, None] + np.arange(run)).ravel()
+    np.testing.assert_array_equal(out[rows], columns[:, 30 : 30 + len(rows)].T)
+    assert np.isnan(np.delete(out, rows, axis=0)).all()
+
+
 @pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.999])
 def test_bias_correction_is_one_to_rounding_where_it_is_left_out(beta):
     rule = _kernels.Rule(RULES["adam"], 1.0, beta_1=beta, beta_2=0.0, epsilon=1.0)

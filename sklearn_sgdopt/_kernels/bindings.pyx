@@ -135,6 +135,11 @@ cdef extern from "table.h" nogil:
             const CRule *, double *, const double *, double *, double *, int64_t, int64_t
         ) noexcept nogil
         void (*sampled_rows)(int64_t, int64_t, int64_t *) noexcept nogil
+        void (*second_moments[2])(const CSamples *, double *, double *, double *, double *) noexcept nogil
+        void (*white_sizes[2])(const CSamples *, const CCoordinates *, double, double *, double *) noexcept nogil
+        void (*interleave[2])(
+            const void *const *, int64_t, int64_t, const int64_t *, int64_t, int64_t, int, void *
+        ) noexcept nogil
 
 
 cdef extern from "dispatch.h" nogil:
@@ -816,3 +821,53 @@ def shuffled(int64_t total, int64_t features, uint64_t[::1] random not None):
     order.indices, order.blocks = &indices[0], &blocks[0]
     table.shuffle(&order)
     return np.asarray(indices)
+
+
+def second_moments(Samples samples not None):
+    """Weighted mean (c,) and covariance (c, c) of the columns of dense X and y, and the weight of all samples."""
+    cdef int64_t columns = samples.c.features + samples.c.outputs
+    cdef double[::1] mean = np.empty(columns)
+    cdef double[:, ::1] second = np.empty((columns, columns)), work = np.empty((columns + 10, columns + 8))
+    cdef double mass = 0.0
+    with nogil:
+        table.second_moments[samples.form](&samples.c, &mean[0], &second[0, 0], &mass, &work[0, 0])
+    return np.asarray(mean), np.asarray(second), mass
+
+
+def white_sizes(Samples samples not None, Coordinates coordinates not None, double intercept):
+    """The weighted square (n,) of each sample, dense, in white coordinates."""
+    cdef double[::1] sizes = np.empty(samples.c.total), work = np.empty(64 * (samples.c.features + 2))
+    with nogil:
+        table.white_sizes[samples.form](&samples.c, &coordinates.c, intercept, &sizes[0], &work[0])
+    return np.asarray(sizes)
+
+
+def interleave(
+    const int64_t[::1] columns not None,
+    int64_t start,
+    const int64_t[::1] places not None,
+    int64_t run,
+    out not None,
+    bint past,
+):
+    """Write samples from ``start`` on, of columns at these addresses, to ``out`` (n, d) or (n,), float64 or float32.
+
+    They come by runs of neighbours, each of which goes to the rows from its place on; ``past`` the caches, where
+    they are needed much later only.
+    """
+    cdef double[::1] wide
+    cdef float[::1] narrow
+    cdef void *to
+    cdef bint is_narrow = out.dtype == np.float32
+    if is_narrow:
+        narrow = out.reshape(-1)
+        to = &narrow[0]
+    else:
+        wide = out.reshape(-1)
+        to = &wide[0]
+    if not places.shape[0]:
+        return
+    with nogil:
+        table.interleave[is_narrow](
+            <const void *const *> &columns[0], columns.shape[0], start, &places[0], places.shape[0], run, past, to
+        )

@@ -1,7 +1,9 @@
 // Every kernel, compiled once for each instruction set and offered as one table of functions.
 #include "batches.h"
 #include "lazy.h"
+#include "mixing.h"
 #include "moments.h"
+#include "second_moments.h"
 #include "singles_adam.h"
 #include "statistics.h"
 
@@ -63,6 +65,16 @@ void sizes_of(const Samples *samples, const Coordinates *at, double intercept, d
     sample_sizes(S(*samples), *at, intercept, largest, mean);
 }
 
+template <class T>
+void second_moments_of(const Samples *samples, double *mean, double *second, double *mass, double *work) {
+    second_moments(Dense<T>(*samples), mean, second, mass, work);
+}
+
+template <class T>
+void white_sizes_of(const Samples *samples, const Coordinates *at, double intercept, double *sizes, double *work) {
+    white_sizes(Dense<T>(*samples), *at, intercept, sizes, work);
+}
+
 }  // namespace
 
 #define SGDOPT_JOIN_(a, b) a##b
@@ -85,6 +97,9 @@ static const Table TABLE = {
     shuffle,
     update_vector,
     sampled_rows,
+    {second_moments_of<double>, second_moments_of<float>},
+    {white_sizes_of<double>, white_sizes_of<float>},
+    {interleave<double>, interleave<float>},
 };
 
 extern "C" const Table *SGDOPT_JOIN(sgdopt_table_, SGDOPT_LEVEL)(void) { return &TABLE; }

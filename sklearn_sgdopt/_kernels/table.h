@@ -141,4 +141,10 @@ struct Table {
     void (*update_vector)(const Rule *, double *theta, const double *gradient, double *first, double *second,
                           int64_t size, int64_t t);
     void (*sampled_rows)(int64_t total, int64_t stride, int64_t *rows);
+    // [is float]: means, covariances and sizes in white coordinates of dense samples; see second_moments.h.
+    void (*second_moments[2])(const Samples *, double *mean, double *second, double *mass, double *work);
+    void (*white_sizes[2])(const Samples *, const Coordinates *, double intercept, double *sizes, double *work);
+    // Samples of columns of 8 or 4 bytes a number, [is_narrow], written as rows by runs; see mixing.h.
+    void (*interleave[2])(const void *const *columns, int64_t features, int64_t start, const int64_t *places,
+                          int64_t runs, int64_t run, int past, void *out);
 };
