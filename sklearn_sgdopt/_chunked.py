@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn_sgdopt._kernels import Samples
 from sklearn_sgdopt._samples import make_samples, without_weightless
 from sklearn_sgdopt._validation import check_rows, check_weights, is_ready
+from sklearn_sgdopt.chunks._source import Chunks
 
 PARTS = (2, 3)  # (X, y) or (X, y, sample_weight)
 
@@ -55,6 +56,11 @@ class Source:
         self.single = True
         self.mean_weight: float | None = None
         self.number, self.named = -1, named
+        # Sources of ours lend their chunks where training shuffles the samples of a chunk by itself. What
+        # the first pass has checked is not checked again.
+        self.shuffles, self.passes = False, 0
+        self._lender = chunks if isinstance(chunks, Chunks) else None
+        self._pool: Any = None
 
     @property
     def is_once(self) -> bool:
@@ -65,6 +71,11 @@ class Source:
     def place(self) -> str:
         """What the chunk at hand is called."""
         return self.named(self.number)
+
+    @property
+    def _is_known_good(self) -> bool:
+        """Whether chunks come from files or arrays that a pass has checked already."""
+        return self._lender is not None and self.transform is None and self.passes > 1
 
     def refuse_second_pass(self) -> None:
         """Refuse an iterator."""
@@ -77,7 +88,7 @@ class Source:
 
     def __iter__(self) -> Iterator[Samples]:
         """Start a pass; chunks without weight are left out."""
-        chunks = iter(self.chunks)
+        chunks = self._begin()
         try:
             for self.number, chunk in enumerate(chunks):
                 with placed(self.place):
@@ -87,6 +98,14 @@ class Source:
         finally:
             if (close := getattr(chunks, "close", None)) is not None and not self.is_once:
                 close()  # the thread that reads ahead ends now
+
+    def _begin(self) -> Iterator[Any]:
+        """Start a pass of the source. Statistics need no mixing."""
+        self.passes += 1
+        if self._lender is None or not self.shuffles:
+            return iter(self.chunks)
+        self._pool = self._pool or self._lender._pool()
+        return self._lender._lent(self._pool, mixed=self.passes > 1)
 
     def _checked(self, chunk: Any) -> tuple[Any, np.ndarray, np.ndarray | None]:
         """Return a chunk in the form of the first."""
@@ -98,7 +117,10 @@ class Source:
             X = self._transformed(X)
         named = hasattr(X, "columns") or hasattr(X, "__dataframe__")
         checked = self.checked if named or not self._is_known else self._nameless
-        if self.like is not None and is_ready(X, y, self._nameless.n_features_in_):
+        values: Any = X
+        if self._is_known_good and isinstance(X, np.ndarray):
+            target, single = np.asarray(y, np.float64).reshape(len(y), -1), y.ndim == 1
+        elif self.like is not None and is_ready(X, y, self._nameless.n_features_in_):
             values, target, single = X, y.reshape(len(y), -1), y.ndim == 1
         else:
             values, target, single = check_rows(checked, X, y, reset=not self._is_known)

@@ -200,6 +200,7 @@ def survey(source: Source, settings: Settings) -> tuple[tuple[Any, np.ndarray, n
     once = settings.rule.solver == "gd" and settings.target.is_squared
     if source.is_once and not once:
         source.refuse_second_pass()
+    source.shuffles = settings.shuffle
     found = Survey(settings)
     for samples in source:
         if source.is_once and not may_run_on_moments(samples, settings):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from sklearn_sgdopt.chunks import ArrayChunks, ParquetChunks
+from sklearn_sgdopt.chunks import ArrayChunks, ParquetChunks, _parquet, _source
+from sklearn_sgdopt.chunks._mixing import Deal
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -168,22 +169,91 @@ def test_samples_of_one_group_do_not_stay_together(tmp_path):
         assert np.mean(np.diff(y // (3 * 1024)) == 0) < 0.5
 
 
-@pytest.mark.parametrize(("rows", "groups", "mix"), [(64, 60, 4), (64, 1000, 16), (1, 10, 2), (500, 10, 1)])
+def limit_pool(monkeypatch, samples_of_five):
+    """Let the pool hold so many samples of five numbers."""
+    monkeypatch.setattr(_source, "POOL_BYTES", samples_of_five * 8 * 5)
+
+
+@pytest.mark.parametrize(("rows", "groups", "mix"), [(64, 60, 1), (64, 1000, 16), (1, 10, 2), (500, 10, 1)])
 def test_memory_is_bounded(tmp_path, monkeypatch, rows, groups, mix):
-    """What waits is no more than the groups mixed, the memory allowed, or two chunks."""
-    monkeypatch.setattr(sys.modules[ParquetChunks.__module__], "POOL_BYTES", 200 * 8 * 5)
+    """What waits is twice the groups mixed, what is allowed, or two chunks; a few more are in use."""
+    limit_pool(monkeypatch, 200)
     path = write(tmp_path / "data.parquet", group=groups)
     chunks = ParquetChunks(path, "y", sample_weight="w", chunk_rows=rows, mix=mix, random_state=0)
-    made, empty = [], chunks._empty
-
-    def counted(length):
-        made.append(length)
-        return empty(length)
-
-    monkeypatch.setattr(chunks, "_empty", counted)
+    pool = chunks._pool()
+    monkeypatch.setattr(chunks, "_pool", lambda: pool)
     np.testing.assert_array_equal(np.sort(order(chunks)), np.arange(N))
-    assert len(made) == 1
-    assert made[0] <= max(min(mix * N // -(-N // groups), 200), 2 * rows)
+    assert len(pool.arrays[0]) <= max(min(2 * mix * groups, 200), 2 * rows) + 8 * rows
+
+
+@SOURCES
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("pool", [100, 10_000])
+def test_lent_chunks(tmp_path, monkeypatch, source, shuffle, pool):
+    """Each sample comes once a pass, in memory that serves all passes."""
+    limit_pool(monkeypatch, pool)
+    chunks = source(tmp_path, chunk_rows=64, mix=2, shuffle=shuffle, random_state=0)
+    memory, orders = chunks._pool(), []
+    for number in range(3):
+        got = [
+            tuple(dense(part).copy() for part in parts) for parts in chunks._lent(memory, mixed=number > 0)
+        ]
+        assert len(got) == len(chunks)
+        X, y, weight = (np.concatenate(parts) for parts in zip(*got, strict=True))
+        orders.append(y / 3)
+        for part, expected in zip((X, y, weight), samples(), strict=True):
+            np.testing.assert_array_equal(part[np.argsort(y)], expected)
+    assert np.array_equal(orders[1], orders[2]) != shuffle
+    assert np.array_equal(orders[0], np.arange(N)) != shuffle
+    assert chunks.n_passes == 3
+    assert not readers()
+
+
+@pytest.mark.parametrize(("pool", "passes"), [(1100, 1), (900, 3)])
+def test_what_fits_into_the_pool_is_read_once(tmp_path, monkeypatch, pool, passes):
+    limit_pool(monkeypatch, pool)
+    chunks, read = parquet(tmp_path, chunk_rows=64, random_state=0), []
+    batches = chunks._batches
+
+    def counted(file, group):
+        read.append(group)
+        return batches(file, group)
+
+    monkeypatch.setattr(chunks, "_batches", counted)
+    memory = chunks._pool()
+    for _ in range(3):
+        for _ in chunks._lent(memory, mixed=True):
+            pass
+    assert sorted(read) == sorted(passes * list(range(-(-N // GROUP))))
+
+
+@pytest.mark.parametrize("size", ["WHOLE_BYTES", "PART_BYTES"])
+def test_long_row_groups_are_read_by_parts(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(_parquet, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(_parquet, size, 64 * 5 * 8)
+    chunks = parquet(tmp_path, chunk_rows=100, shuffle=False)
+    for part, expected in zip(zip(*chunks, strict=True), samples(), strict=True):
+        np.testing.assert_array_equal(np.concatenate(part), expected)
+
+
+@pytest.mark.parametrize(
+    ("count", "lag"), [(64_000, 4096), (64_000, 64), (5000, 6000), (5000, 4000), (700, 1), (1, 1)]
+)
+def test_chunks_draw_evenly_from_what_was_read_of_late(count, lag):
+    rows = 512
+    deal = Deal.mixed(count, rows, lag, np.random.default_rng(0))
+    a_chunk, lag = rows // deal.run, max(lag, rows)
+    position = deal.chunk * a_chunk + deal.slot
+    np.testing.assert_array_equal(np.sort(position), np.arange(-(-count // deal.run)))
+    for chunk, ready in enumerate(deal.ready):
+        come = np.flatnonzero(deal.chunk == chunk)
+        assert come.max() < ready
+        # No sample waits longer than two lags; noise of the draws moves chunks by a few runs.
+        assert (ready - come.min()) * deal.run <= 2 * lag + 2 * rows
+        if count > 4 * lag > 4 * rows:  # in each third of what is there, a good part of a third
+            window = min((chunk + 1) * rows + lag, count) - max((chunk + 1) * rows - lag, 0)
+            age = (ready - 1 - come) * deal.run / window
+            assert np.histogram(age, [0.0, 1 / 3, 2 / 3, 1.1])[0].min() > a_chunk / 9
 
 
 def test_reading_waits_for_the_consumer():

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
-from sklearn_sgdopt.chunks import ArrayChunks, ParquetChunks
+from sklearn_sgdopt.chunks import ArrayChunks, ParquetChunks, _source
 
 SOLVERS = ["gd", "sgd", "momentum", "adam"]
 N, FEATURES = 1200, 5
@@ -468,9 +468,12 @@ def parquet(tmp_path_factory):
     return path, names, LinearRegression().fit(X, y), *test
 
 
+@pytest.mark.parametrize("part", [0.5, 2.0])
 @pytest.mark.parametrize("solver", SOLVERS)
-def test_a_sorted_parquet_file(parquet, solver):
+def test_a_sorted_parquet_file(parquet, solver, part, monkeypatch):
+    """Whether a part of the file fits into the pool or all of it."""
     path, names, exact, X, y = parquet
+    monkeypatch.setattr(_source, "POOL_BYTES", int(part * 100_000 * 21 * 8))
     chunks = ParquetChunks(path, "y", chunk_rows=4096, random_state=0)
     found = model(solver, epochs=5).fit_chunks(chunks)
     assert found.feature_names_in_.tolist() == names
