@@ -80,6 +80,12 @@ class Target(NamedTuple):
             return np.full(len(spread), self.delta)
         return self.loss.width * np.where(spread > 0.0, spread, 1.0)
 
+    def slowness(self, spread: np.ndarray) -> float:
+        """Return how many times shorter first steps are than those of squared error, as huber's delta bounds them."""
+        if self.loss.degree == 2 or not self.loss.is_smooth:
+            return 1.0
+        return float(max(1.0, (spread / self.widths(spread)).max()))
+
     def objective(self, spread: np.ndarray) -> Any:
         """Return the record that the kernels take."""
         return _kernels.Objective(self.loss.code, self.widths(spread), self.quantile, *self.penalty)

@@ -169,6 +169,9 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         Loss of the held-out samples after each epoch, at the reported parameters; only if there are any.
     n_iter_ : int
         Number of epochs run.
+    best_n_iter_ : int
+        Number of epochs after which the loss of the held-out samples was smallest: the model is the one of that
+        epoch. Only with ``early_stopping=True``, by `fit` or `fit_chunks`.
     t_ : int
         Number of updates made.
     learning_rate_ : float or ndarray of shape (n_outputs,)
@@ -584,6 +587,10 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         curve, held_out = (vars(self).get(name) if goes_on else None for name in CURVES)
         curve = array("d") if curve is None else curve
         learned["n_iter_"], learned["t_"] = len(curve) + len(outcome.losses), state.t
+        if outcome.best_epoch is not None:
+            learned["best_n_iter_"] = len(curve) + outcome.best_epoch
+        else:
+            vars(self).pop("best_n_iter_", None)
         curve.extend(outcome.losses)  # in place: a stream makes no copy for each chunk
         learned[CURVES[0]] = curve
         if outcome.validation or held_out is not None:

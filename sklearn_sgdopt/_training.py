@@ -40,6 +40,7 @@ def most_epochs(state: State, problem: Problem) -> int:
         return settings.stopping.epochs
     rate = state.rates.rate if settings.rule.rate is None else settings.rule.rate
     is_white = state.coordinates.whitening is not None
+    rate /= settings.target.slowness(state.width_spread)
     return settings.rule.epochs(
         rate, settings.target.loss, problem.batches, problem.total, samples.features, is_white=is_white
     )

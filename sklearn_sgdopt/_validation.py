@@ -358,7 +358,7 @@ def check_rows(
     single = target.ndim == 1
     target = np.ascontiguousarray(target.reshape(len(target), -1), dtype=np.float64)
     _refuse_squares(f"y{suffix}", y, target, LARGEST_SQUARE)
-    size = np.abs(target).max(axis=0)
+    size = np.maximum(target.max(axis=0), -target.min(axis=0))
     if np.any((size > 0.0) & (size < SMALLEST_TARGET)):
         raise ValueError(
             f"Input y{suffix} has values of the size of {size[size > 0.0].min():.3g}, whose squares "

@@ -431,3 +431,19 @@ def test_adaptive_stops_once_the_rate_is_spent():
     assert model.learning_rate_ < 0.01 * train(X, y, {"solver": "sgd"}, epochs=1).learning_rate_
     with pytest.warns(ConvergenceWarning, match="epochs"):
         train(X, y, {"solver": "sgd"}, schedule="adaptive", epochs=3, tol=1e-4)
+
+
+@pytest.mark.parametrize("delta", [3.0, 0.3])
+@pytest.mark.parametrize("solver", ["gd", "sgd", "momentum", "adam"])
+def test_huber_of_a_width_far_below_the_spread_of_y_has_time_to_arrive(solver, delta):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2000, 5)) @ rng.standard_normal((5, 5))
+    y = X @ rng.uniform(2.0, 5.0, 5) + rng.standard_t(3.0, 2000) + 50.0
+
+    def objective(parameters):
+        size = np.abs(X @ parameters[:-1] + parameters[-1] - y)
+        return np.mean(np.where(size <= delta, size**2, 2.0 * delta * size - delta**2))
+
+    model = GradientDescentRegressor(solver, loss="huber", delta=delta, random_state=0).fit(X, y)
+    least = minimize(objective, np.append(model.coef_, model.intercept_), method="BFGS").fun
+    assert objective(np.append(model.coef_, model.intercept_)) < 1.001 * least

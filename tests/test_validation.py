@@ -133,10 +133,12 @@ def test_the_best_parameters_are_brought_back(solver, average, penalty):
     assert len(curve) == model.n_iter_ == len(model.loss_curve_) < 2000
     assert np.argmin(curve) < len(curve) - 1  # stopped after it had passed the best
     assert_close(np.mean((model.predict(held_out["X_val"]) - held_out["y_val"]) ** 2), curve.min(), 1e-9)
+    assert model.best_n_iter_ == np.argmin(curve) + 1
     # Stopped as soon as n_iter_no_change epochs had brought no gain, not earlier.
     assert len(curve) - 1 - np.argmin(curve) <= 2 * model.n_iter_no_change + 5
     assert len(curve) > model.n_iter_no_change
     through = make(solver, **options | {"tol": None}).fit(X, y, **held_out)
+    assert not hasattr(through, "best_n_iter_")
     assert curve.min() < 0.95 * np.mean((through.predict(held_out["X_val"]) - held_out["y_val"]) ** 2)
 
 
