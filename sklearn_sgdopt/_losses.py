@@ -81,7 +81,7 @@ class Target(NamedTuple):
         return self.loss.width * np.where(spread > 0.0, spread, 1.0)
 
     def slowness(self, spread: np.ndarray) -> float:
-        """Return how many times shorter first steps are than those of squared error, as huber's delta bounds them."""
+        """Return by what factor huber's delta makes first steps shorter than those of squared error."""
         if self.loss.degree == 2 or not self.loss.is_smooth:
             return 1.0
         return float(max(1.0, (spread / self.widths(spread)).max()))

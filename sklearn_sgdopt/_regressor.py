@@ -170,7 +170,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     n_iter_ : int
         Number of epochs run.
     best_n_iter_ : int
-        Number of epochs after which the loss of the held-out samples was smallest: the model is the one of that
+        Number of epochs after which the loss of the held-out samples was smallest; the model is that of this
         epoch. Only with ``early_stopping=True``, by `fit` or `fit_chunks`.
     t_ : int
         Number of updates made.
