@@ -590,7 +590,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         if outcome.best_epoch is not None:
             learned["best_n_iter_"] = len(curve) + outcome.best_epoch
         else:
-            vars(self).pop("best_n_iter_", None)
+            self.__dict__.pop("best_n_iter_", None)
         curve.extend(outcome.losses)  # in place: a stream makes no copy for each chunk
         learned[CURVES[0]] = curve
         if outcome.validation or held_out is not None:
