@@ -1,6 +1,5 @@
 """Training on a real Dask cluster: right on sorted data, the same bits wherever it runs, and never a hang."""
 
-import contextlib
 import os
 import pickle
 import signal
@@ -45,25 +44,26 @@ def _time_limit():
     signal.signal(signal.SIGALRM, before)
 
 
-@contextlib.contextmanager
-def two_workers():
-    with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster,
-        Client(cluster, timeout=LIMIT) as client,
-    ):
-        yield client
+def local_cluster(workers):
+    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=":0")
 
 
 @pytest.fixture(scope="module")
 def client():
-    with two_workers() as client:
+    with local_cluster(2) as cluster, Client(cluster, timeout=LIMIT) as client:
         yield client
 
 
+@pytest.fixture(scope="module")
+def doomed_cluster():
+    """A cluster of which three tests kill a worker each: none relies on its being started again."""
+    with local_cluster(4) as cluster:
+        yield cluster
+
+
 @pytest.fixture
-def doomed():
-    """A cluster whose workers may be killed: others need not rely on their being started again."""
-    with two_workers() as client:
+def doomed(doomed_cluster):
+    with Client(doomed_cluster, timeout=LIMIT) as client:  # the current one of this test alone
         yield client
 
 
