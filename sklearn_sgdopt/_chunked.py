@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from sklearn_sgdopt._columns import Columns
 from sklearn_sgdopt._kernels import Samples
 from sklearn_sgdopt._samples import make_samples, without_weightless
 from sklearn_sgdopt._validation import check_rows, check_weights, is_ready
@@ -24,8 +25,8 @@ class Source:
         What the user gives.
     transform : transformer or None
         What is applied to the X of each chunk.
-    checked : object
-        An estimator that takes what validation learns of X. What it knows already is what chunks must have.
+    columns : Columns
+        Takes what validation learns of X. What it knows already is what chunks must have.
     outputs : int or None
         Number of targets, where it is known already.
     named : callable
@@ -36,7 +37,7 @@ class Source:
         self,
         chunks: Iterable[Any],
         transform: Any,
-        checked: Any,
+        columns: Columns,
         outputs: int | None,
         named: Callable[[int], str] = "chunk {}".format,
     ) -> None:
@@ -45,12 +46,9 @@ class Source:
                 f"chunks must give (X, y) or (X, y, sample_weight) when iterated; got a "
                 f"{type(chunks).__name__}."
             )
-        self.chunks, self.transform, self.checked, self.outputs = chunks, transform, checked, outputs
+        self.chunks, self.transform, self.columns, self.outputs = chunks, transform, columns, outputs
         # Chunks that are arrays are not asked for names.
-        self._nameless = object.__new__(type(checked))
-        self._is_known = hasattr(checked, "n_features_in_")
-        if self._is_known:
-            self._nameless.n_features_in_ = checked.n_features_in_
+        self._nameless = columns.nameless()
         self.names = None if transform is not None else getattr(chunks, "feature_names_in_", None)
         self.like: Any = None
         self.single = True
@@ -116,14 +114,14 @@ class Source:
         if self.transform is not None:
             X = self._transformed(X)
         named = hasattr(X, "columns") or hasattr(X, "__dataframe__")
-        checked = self.checked if named or not self._is_known else self._nameless
+        columns = self.columns if named or not self._nameless.is_known else self._nameless
         values: Any = X
         if self._is_known_good and isinstance(X, np.ndarray):
             target, single = np.asarray(y, np.float64).reshape(len(y), -1), y.ndim == 1
-        elif self.like is not None and is_ready(X, y, self._nameless.n_features_in_):
+        elif self.like is not None and is_ready(X, y, self._nameless.count):
             values, target, single = X, y.reshape(len(y), -1), y.ndim == 1
         else:
-            values, target, single = check_rows(checked, X, y, reset=not self._is_known)
+            values, target, single = check_rows(columns, X, y)
         if self.outputs is not None and target.shape[1] != self.outputs:
             raise ValueError(f"y has {target.shape[1]} outputs, those before have {self.outputs}.")
         weight = check_weights(weight, len(target))
@@ -147,19 +145,17 @@ class Source:
         """Take the number of features and outputs of the first chunk, and the names that the source has."""
         if self.outputs is None:
             self.outputs = outputs
-        if not self._is_known:
-            self._is_known = True
-            self._nameless.n_features_in_ = self.checked.n_features_in_
+        if not self._nameless.is_known:
+            self._nameless = self.columns.nameless()
         if self.names is not None:
             names, self.names = np.asarray(self.names, dtype=object), None
-            known = getattr(self.checked, "feature_names_in_", names)
-            if len(names) != self.checked.n_features_in_ or not np.array_equal(known, names):
+            known = names if self.columns.names is None else self.columns.names
+            if len(names) != self.columns.count or not np.array_equal(known, names):
                 raise ValueError(
-                    f"X has {self.checked.n_features_in_} features named otherwise than "
-                    "chunks.feature_names_in_, "
+                    f"X has {self.columns.count} features named otherwise than chunks.feature_names_in_, "
                     f"which has {len(names)} names."
                 )
-            self.checked.feature_names_in_ = names
+            self.columns.learn(len(names), names)
 
     def _transformed(self, X: Any) -> Any:
         """Apply the transformer, under the names that it was fitted with if the source has them as well."""

@@ -9,8 +9,8 @@ import numpy as np
 from scipy.optimize import OptimizeResult, OptimizeWarning
 
 from sklearn_sgdopt._descend import Function, Problem, Rule, Termination, descend
+from sklearn_sgdopt._parameters import PARAMETERS, Check, integer, number
 from sklearn_sgdopt._update_rules import RULES
-from sklearn_sgdopt._validation import PARAMETERS, Check, integer, number
 
 OPTIONS: Mapping[str, Check] = {
     **{name: PARAMETERS[name] for name in ("momentum", "nesterov", "beta_1", "beta_2", "epsilon")},

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from sklearn_sgdopt._columns import Columns
 from sklearn_sgdopt._validation import check_rows
 
 
@@ -33,7 +34,7 @@ def record_path(
         Intercepts.
     """
     fitted = clone(estimator)
-    _, targets, _ = check_rows(clone(estimator), X, y, reset=True)
+    _, targets, _ = check_rows(Columns(type(estimator)), X, y)
     trace = np.full((max_updates + 1, targets.shape[1], np.shape(X)[1] + 1), np.nan)
     validate = partial(fitted._validate, X, y, sample_weight, (None, None), (None, None))
     fitted._train(validate, trace=trace)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from sklearn_sgdopt._columns import Columns
 from sklearn_sgdopt._kernels import Samples
 from sklearn_sgdopt._samples import in_range, make_samples, without_weightless
 from sklearn_sgdopt._settings import Settings
@@ -24,8 +25,8 @@ class Inputs(NamedTuple):
         X, y and weights of held-out samples.
     start : tuple
         Coefficients (k, d) and intercepts (k,) to start from, or None for each.
-    checked : object
-        What knows number and names of the features.
+    columns : Columns
+        Number and names of the features.
     single : bool
         Whether y was 1-D.
     shown : tuple
@@ -39,7 +40,7 @@ class Inputs(NamedTuple):
     weight: np.ndarray | None
     held_out: Any
     start: tuple[Any, Any]
-    checked: Any
+    columns: Columns
     single: bool
     shown: tuple[Any, Any]
     chunks: "Chunked | None" = None
@@ -160,7 +161,7 @@ def make_problem(
         inputs = split(inputs, settings.stopping.validation_fraction, state.draw_seed())
     samples = make_samples(*without_weightless(in_range(inputs.X), inputs.y, inputs.weight))
     held_out = None if inputs.held_out is None else make_samples(*inputs.held_out)
-    names = getattr(inputs.checked, "feature_names_in_", None)
+    names = inputs.columns.names
     return inputs, Problem(settings, samples, stream, held_out, names, is_changed, inputs.chunks)
 
 

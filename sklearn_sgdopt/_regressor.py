@@ -13,10 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_sgdopt._callbacks import CallbackSupportMixin, EpochTasks, with_callbacks
 from sklearn_sgdopt._chunked import Source
+from sklearn_sgdopt._columns import Columns
 from sklearn_sgdopt._diagnosis import tell
 from sklearn_sgdopt._hints import unknown_parameters, with_hints
 from sklearn_sgdopt._monitors import Outcome
 from sklearn_sgdopt._observation import observe
+from sklearn_sgdopt._parameters import PARAMETERS, advance, check_parameters, make_seed
 from sklearn_sgdopt._problem import Inputs, Problem, make_problem, place
 from sklearn_sgdopt._settings import Settings
 from sklearn_sgdopt._state import State
@@ -24,17 +26,13 @@ from sklearn_sgdopt._survey import survey
 from sklearn_sgdopt._threads import ordered_map
 from sklearn_sgdopt._training import most_epochs, train
 from sklearn_sgdopt._validation import (
-    PARAMETERS,
-    advance,
     check_coefficients,
     check_features,
     check_held_out,
-    check_parameters,
     check_rows,
     check_start,
     check_weights,
     is_ready,
-    make_seed,
 )
 
 STATE_VERSION = 1
@@ -434,7 +432,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         """
         check_is_fitted(self)
         fitted = vars(self).copy()  # at once: another thread may be publishing
-        X = check_features(self, X, reset=False)
+        X = check_features(Columns.of(self), X)
         return np.asarray(X @ fitted["coef_"].T + fitted["intercept_"])
 
     @property
@@ -517,19 +515,12 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         *,
         fast: bool = False,
     ) -> Inputs:
-        """Return checked data. A stand-in takes what is learned of X, so that bad input changes nothing."""
-        if (
-            fast
-            and before is not None
-            and not hasattr(self, "feature_names_in_")
-            and is_ready(X, y, before.features)
-        ):
-            checked, values, target, single = self, X, y.reshape(len(y), -1), y.ndim == 1
+        """Return checked data, and what is learned of X."""
+        columns = Columns(type(self)) if before is None else Columns.of(self)
+        if fast and before is not None and columns.names is None and is_ready(X, y, before.features):
+            values, target, single = X, y.reshape(len(y), -1), y.ndim == 1
         else:
-            checked = object.__new__(type(self))
-            if before is not None:
-                copy_names(self, checked)
-            values, target, single = check_rows(checked, X, y, reset=before is None)
+            values, target, single = check_rows(columns, X, y)
         outputs, features = target.shape[1], values.shape[1]
         if before is not None and outputs != before.outputs:
             raise ValueError(f"y has {outputs} outputs, but the model was fitted with {before.outputs}.")
@@ -539,9 +530,9 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             values,
             target,
             check_weights(sample_weight, len(target)),
-            check_held_out(checked, *validation, outputs=outputs, like=values),
+            check_held_out(columns, *validation, outputs=outputs, like=values),
             check_start(*start, outputs, features),
-            checked,
+            columns,
             single,
             shown=(X, target[:, 0] if single else target),
         )
@@ -560,15 +551,13 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
                 "early_stopping=True needs X_val and y_val in fit_chunks, which holds out no samples "
                 "by itself."
             )
-        checked = object.__new__(type(self))
-        if before is not None:
-            copy_names(self, checked)
-        source = Source(chunks, transform, checked, None if before is None else before.outputs)
+        columns = Columns(type(self)) if before is None else Columns.of(self)
+        source = Source(chunks, transform, columns, None if before is None else before.outputs)
         (X, y, weight), chunked = survey(source, settings)
         single = source.single if before is None else self.coef_.ndim == 1
-        held_out = check_held_out(checked, *validation, outputs=y.shape[1], like=X)
+        held_out = check_held_out(columns, *validation, outputs=y.shape[1], like=X)
         shown = (X, y[:, 0] if single else y)
-        return Inputs(X, y, weight, held_out, (None, None), checked, single, shown, chunked)
+        return Inputs(X, y, weight, held_out, (None, None), columns, single, shown, chunked)
 
     def _tasks(self, state: State, inputs: Inputs, problem: Problem) -> EpochTasks | None:
         """Return the tasks that callbacks are told of."""
@@ -576,13 +565,13 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
             return None
 
         def attributes() -> dict[str, Any]:
-            return {**names_of(inputs.checked), **coefficients(state, inputs)}
+            return {**inputs.columns.learned, **coefficients(state, inputs)}
 
         return EpochTasks(self, most_epochs(state, problem), attributes, *inputs.shown, inputs.weight)
 
     def _publish(self, state: State, inputs: Inputs, outcome: Outcome, rate: float, *, goes_on: bool) -> None:
         """Assign the fitted attributes, all at once."""
-        learned: dict[str, Any] = {"_state": state, **coefficients(state, inputs), **names_of(inputs.checked)}
+        learned: dict[str, Any] = {"_state": state, **coefficients(state, inputs), **inputs.columns.learned}
         learned["learning_rate_"] = rate if inputs.single else np.full(state.outputs, rate)
         curve, held_out = (vars(self).get(name) if goes_on else None for name in CURVES)
         curve = array("d") if curve is None else curve
@@ -647,19 +636,8 @@ essential = operator.itemgetter(*(i for i, name in enumerate(PARAMETERS) if name
 def coefficients(state: State, inputs: Inputs) -> dict[str, Any]:
     """Return the coefficients and the intercept reported in ``state``, in the type of X."""
     coef, intercept = (values.astype(inputs.X.dtype, copy=False) for values in state.reported())
-    check_coefficients(coef, intercept, getattr(inputs.checked, "feature_names_in_", None))
+    check_coefficients(coef, intercept, inputs.columns.names)
     return {
         "coef_": coef[0] if inputs.single else coef,
         "intercept_": intercept[0] if inputs.single else intercept,
     }
-
-
-def names_of(checked: Any) -> dict[str, Any]:
-    """Return what validation learned of X."""
-    known = vars(checked)
-    return {name: known[name] for name in ("n_features_in_", "feature_names_in_") if name in known}
-
-
-def copy_names(source: Any, target: Any) -> None:
-    """Copy what validation learned of X."""
-    vars(target).update(names_of(source))

@@ -15,6 +15,7 @@ from threadpoolctl import ThreadpoolController
 
 from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._chunked import Source
+from sklearn_sgdopt._columns import Columns
 from sklearn_sgdopt._engine import Descent, SampleEpochs
 from sklearn_sgdopt._kernels import Samples
 from sklearn_sgdopt._settings import Settings
@@ -172,14 +173,13 @@ def load(chunks: Sequence[Chunk], *, places: Sequence[str], like: Any, outputs: 
     checked, and refused by their place.
     """
     kind, known = like
-    checked = object.__new__(kind)
-    vars(checked).update(known)
+    columns = Columns(kind, known)
     real = [i for i, chunk in enumerate(chunks) if not _is_empty(chunk)]
-    source = Source([chunks[i] for i in real], None, checked, outputs, lambda k: places[real[k]])
+    source = Source([chunks[i] for i in real], None, columns, outputs, lambda k: places[real[k]])
     parts = [(samples.X, samples.y, samples.weight) for samples in source]
     if not parts:
         return None, None
-    names = getattr(checked, "feature_names_in_", None)
+    names = columns.names
     X, y, weight = joined(parts)
     return Shard(X, y, weight), Facts(
         places[real[0]],

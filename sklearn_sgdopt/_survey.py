@@ -206,7 +206,7 @@ def survey(source: Source, settings: Settings) -> tuple[tuple[Any, np.ndarray, n
         if source.is_once and not may_run_on_moments(samples, settings):
             source.refuse_second_pass()
         with placed(source.place):
-            found.take(samples, getattr(source.checked, "feature_names_in_", None))
+            found.take(samples, source.columns.names)
     if found.total == 0:
         if source.like is None:
             raise ValueError("chunks is empty: it gave no chunk of samples.")

@@ -19,13 +19,15 @@ except ImportError as error:
 from sklearn_sgdopt import _cluster, _shards
 from sklearn_sgdopt._callbacks import FRAMES_BETWEEN, with_callbacks
 from sklearn_sgdopt._cluster import Shards, partitions_of, results, sharded
+from sklearn_sgdopt._columns import Columns
 from sklearn_sgdopt._hints import shown, with_hints
+from sklearn_sgdopt._parameters import InvalidParameterError, either, integer, one_of
 from sklearn_sgdopt._problem import Inputs
-from sklearn_sgdopt._regressor import CURVES, GradientDescentRegressor, copy_names, names_of
+from sklearn_sgdopt._regressor import CURVES, GradientDescentRegressor
 from sklearn_sgdopt._settings import Settings
 from sklearn_sgdopt._shards import Found
 from sklearn_sgdopt._state import State
-from sklearn_sgdopt._validation import InvalidParameterError, check_held_out, either, integer, one_of
+from sklearn_sgdopt._validation import check_held_out
 
 __all__ = ["DaskGradientDescentRegressor"]
 
@@ -253,21 +255,18 @@ class DaskGradientDescentRegressor(GradientDescentRegressor):
             raise ValueError(
                 "early_stopping=True needs X_val and y_val: fit holds out no samples of a cluster by itself."
             )
-        known = {} if before is None else names_of(self)
-        found = shards.find(settings, (type(self), known), None if before is None else before.outputs)
+        columns = Columns(type(self)) if before is None else Columns.of(self)
+        found = shards.find(
+            settings, (columns.kind, columns.learned), None if before is None else before.outputs
+        )
         (X, y, weight), chunked, facts = sharded(found, shards, settings)
-        checked = object.__new__(type(self))
-        if before is not None:
-            copy_names(self, checked)
-        checked.n_features_in_ = facts.n_features
-        if facts.names is not None:
-            checked.feature_names_in_ = np.array(facts.names, dtype=object)
+        columns.learn(facts.n_features, facts.names)
         if settings.rule.solver != "gd":
             _warn_of_different_shards(found, facts.names, facts.n_features)
         single = facts.single if before is None else self.coef_.ndim == 1
-        held_out = check_held_out(checked, *validation, outputs=y.shape[1], like=X)
+        held_out = check_held_out(columns, *validation, outputs=y.shape[1], like=X)
         shown_samples = (X, y[:, 0] if single else y)
-        return Inputs(X, y, weight, held_out, (None, None), checked, single, shown_samples, chunked)
+        return Inputs(X, y, weight, held_out, (None, None), columns, single, shown_samples, chunked)
 
     def predict(self, X: Any) -> Any:
         """Predict the targets of samples, lazily where X is lazy.

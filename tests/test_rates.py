@@ -14,12 +14,12 @@ from scipy import sparse
 from sklearn_sgdopt import GradientDescentRegressor, _curvature, _kernels, _update_rules
 from sklearn_sgdopt._coordinates import WIDEST_WHITE, Coordinates
 from sklearn_sgdopt._losses import LOSSES as RECORDS
+from sklearn_sgdopt._parameters import make_seed
 from sklearn_sgdopt._samples import make_samples
 from sklearn_sgdopt._settings import Settings
 from sklearn_sgdopt._statistics import Curvature, Moments
 from sklearn_sgdopt._training import FORGETTING
 from sklearn_sgdopt._update_rules import Batches, Rates
-from sklearn_sgdopt._validation import make_seed
 
 SOLVERS = ("gd", "sgd", "momentum", "adam")
 SMOOTH = ("squared_error", "huber", "squared_epsilon_insensitive")

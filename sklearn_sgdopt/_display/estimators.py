@@ -12,6 +12,7 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_sgdopt._columns import Columns
 from sklearn_sgdopt._regressor import GradientDescentRegressor
 from sklearn_sgdopt._validation import check_rows
 
@@ -170,10 +171,10 @@ def _inner_data(unwrapped: Unwrapped, X: Any, y: Any, held_out: tuple[Any, Any] 
             change = clone(wrapper).set_params(regressor=DummyRegressor()).fit(X, y).transformer_
             y = _changed(change, y)
             held_out = held_out and (held_out[0], _changed(change, held_out[1]))
-    checked = clone(unwrapped.regressor)
-    X, y = _checked(checked, X, y)
-    names = [str(name) for name in getattr(checked, "feature_names_in_", names or [])] or None
-    return Data(X, y, names, held_out and _checked(clone(unwrapped.regressor), *held_out))
+    columns = Columns(type(unwrapped.regressor))
+    X, y = _checked(columns, X, y)
+    names = [str(name) for name in (names or [] if columns.names is None else columns.names)] or None
+    return Data(X, y, names, held_out and _checked(Columns(columns.kind), *held_out))
 
 
 def _changed(transformer: Any, y: Any) -> np.ndarray:
@@ -183,9 +184,9 @@ def _changed(transformer: Any, y: Any) -> np.ndarray:
     return result[:, 0] if columns.ndim == 1 and result.ndim == 2 and result.shape[1] == 1 else result
 
 
-def _checked(regressor: Any, X: Any, y: Any) -> tuple[Any, np.ndarray]:
+def _checked(columns: Columns, X: Any, y: Any) -> tuple[Any, np.ndarray]:
     """Return samples in the form in which nothing is left to convert in a fit."""
-    X, y, single = check_rows(regressor, X, y, reset=True)
+    X, y, single = check_rows(columns, X, y)
     return X, y[:, 0] if single else y
 
 
