@@ -23,9 +23,8 @@ class ParquetChunks(Chunks):
     """Chunks of Parquet files, larger than memory or not.
 
     Row groups are read one at a time, in a new random order each pass, and mixed. A thread reads ahead of
-    the consumer. Memory goes with ``mix`` row groups up to 200 MiB, and with the length of a chunk, not with
-    the length of the files; files that fit into that are read once for all epochs of
-    `fit_chunks`. pyarrow is needed, the extra ``arrow``.
+    the consumer. Memory grows with ``mix`` row groups, up to 200 MiB, and with the length
+    of a chunk, but not with the length of the files. pyarrow is needed, the extra ``arrow``.
 
     Parameters
     ----------
