@@ -2,13 +2,13 @@
 
 import matplotlib as mpl
 import numpy as np
+from cases import SOLVERS
 from matplotlib import pyplot as plt
 
 from sklearn_sgdopt import GradientDescentRegressor
 
 mpl.use("Agg")
 
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 
 __all__ = ["SOLVERS", "assert_drawn", "fitted", "make_data", "make_estimator", "mean_squared_error", "plt"]
 

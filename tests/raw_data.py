@@ -1,8 +1,8 @@
 """Raw data in the units they come in, and what is expected of fits to them."""
 
 import numpy as np
+from cases import SOLVERS
 
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 # "gd" knows no batches.
 SETTINGS = [("gd", 32), *((solver, size) for solver in SOLVERS[1:] for size in (1, 32, 256))]
 

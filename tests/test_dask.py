@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from cases import SOLVERS
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -23,7 +24,6 @@ from distributed import Client, LocalCluster, wait
 from sklearn_sgdopt import _cluster
 from sklearn_sgdopt.dask import DaskGradientDescentRegressor
 
-SOLVERS = ["gd", "sgd", "momentum", "adam"]
 FEATURES, LIMIT = 5, 60
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+from cases import SOLVERS
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
@@ -31,8 +32,6 @@ from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardSca
 
 from sklearn_sgdopt import GradientDescentRegressor
 from sklearn_sgdopt.onnx import register
-
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 
 
 def make(solver="adam", **options):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from cases import SOLVERS
 from reference import assert_close, make_problem
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -15,7 +16,6 @@ from sklearn.utils.estimator_checks import check_estimator, estimator_checks_gen
 
 from sklearn_sgdopt import GradientDescentRegressor
 
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 LOSSES = ("squared_error", "huber", "epsilon_insensitive", "squared_epsilon_insensitive", "quantile")
 PENALTIES = (None, "l2", "l1", "elasticnet")
 LEAST_CHECKS = 57  # scikit-learn 1.6 yields 60 for this estimator, 1.9 yields 61

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import SOLVERS
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LinearRegression
@@ -11,7 +12,6 @@ from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn_sgdopt import GradientDescentRegressor
 from sklearn_sgdopt.chunks import ArrayChunks, ParquetChunks, _source
 
-SOLVERS = ["gd", "sgd", "momentum", "adam"]
 N, FEATURES = 1200, 5
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from cases import SOLVERS
 from scipy import sparse
 from sklearn.datasets import load_diabetes
 from sklearn.exceptions import ConvergenceWarning
@@ -17,7 +18,6 @@ from sklearn.linear_model import LinearRegression
 
 from sklearn_sgdopt import GradientDescentRegressor
 
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 N = 40
 
 

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from cases import rules_at
 from reference import LOSSES, PLAIN, Descent, assert_close
 from scipy import sparse
 
@@ -11,13 +12,9 @@ from sklearn_sgdopt import GradientDescentRegressor, _training
 from sklearn_sgdopt._losses import LOSSES as RECORDS
 from sklearn_sgdopt._path import record_path
 
-RULES = {
-    "gd": {"solver": "gd", "learning_rate": 0.05},
-    "sgd": {"solver": "sgd", "learning_rate": 1 / 32},
-    "momentum": {"solver": "momentum", "learning_rate": 0.01, "momentum": 0.8},
-    "nesterov": {"solver": "momentum", "learning_rate": 0.01, "nesterov": True},
-    "adam": {"solver": "adam", "learning_rate": 0.05, "beta_2": 0.99, "epsilon": 1e-4},
-}
+RULES = rules_at(0.01, gd=0.05, sgd=1 / 32, adam=0.05)
+RULES["momentum"]["momentum"] = 0.8
+RULES["adam"] |= {"beta_2": 0.99, "epsilon": 1e-4}
 PENALTIES = {
     "none": ({}, {}),
     "l2": ({"penalty": "l2", "alpha": 0.3}, {"l2": 0.3}),

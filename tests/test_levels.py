@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import rules_at
 from reference import LOSSES, assert_close, make_problem
 from scipy import sparse
 
@@ -22,13 +23,8 @@ FORMS = {
     "csr": sparse.csr_array,
     "csr32": lambda X: sparse.csr_array(X.astype(np.float32)),
 }
-RULES = {
-    "gd": {"solver": "gd", "learning_rate": 0.1},
-    "sgd": {"solver": "sgd", "learning_rate": 0.02},
-    "momentum": {"solver": "momentum", "learning_rate": 0.003},
-    "nesterov": {"solver": "momentum", "learning_rate": 0.003, "nesterov": True},
-    "adam": {"solver": "adam", "learning_rate": 0.02, "epsilon": 1e-4},
-}
+RULES = rules_at(0.003, gd=0.1, sgd=0.02, adam=0.02)
+RULES["adam"]["epsilon"] = 1e-4
 
 
 @pytest.fixture(autouse=True)

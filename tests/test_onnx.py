@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import SOLVERS
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import BaggingRegressor
@@ -17,7 +18,6 @@ from sklearn_sgdopt.onnx import register
 skl2onnx = pytest.importorskip("skl2onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 TOLERANCES = {np.float64: 1e-9, np.float32: 1e-4}
 TENSORS = {
     np.float64: skl2onnx.common.data_types.DoubleTensorType,

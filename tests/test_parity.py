@@ -1,9 +1,8 @@
 """The estimator against hand-written loops of the formulas, and the laws that follow from them."""
 
-from typing import Any
-
 import numpy as np
 import pytest
+from cases import RULES
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import PLAIN, Descent, assert_close, comparison_data, make_problem, one_feature_data
@@ -13,13 +12,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_sgdopt import GradientDescentRegressor
 from sklearn_sgdopt._training import FORGETTING
 
-RULES: dict[str, dict[str, Any]] = {
-    "gd": {"solver": "gd"},
-    "sgd": {"solver": "sgd"},
-    "momentum": {"solver": "momentum"},
-    "nesterov": {"solver": "momentum", "nesterov": True},
-    "adam": {"solver": "adam"},
-}
 # Stable for batches of one row of `make_problem`, and fast enough to get near the optimum.
 RATE = {"gd": 0.1, "sgd": 0.02, "momentum": 0.003, "nesterov": 0.003, "adam": 0.05}
 ROWS = 96

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import SOLVERS
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import LOSSES, assert_close, loss_and_slope
@@ -21,7 +22,6 @@ from sklearn_sgdopt._statistics import Curvature, Moments
 from sklearn_sgdopt._training import FORGETTING
 from sklearn_sgdopt._update_rules import Batches, Rates
 
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 SMOOTH = ("squared_error", "huber", "squared_epsilon_insensitive")
 
 

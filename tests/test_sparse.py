@@ -5,6 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from cases import rules_at
 from reference import LOSSES, assert_close
 from scipy import sparse
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
@@ -13,13 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
 
-RULES = {
-    "gd": {"solver": "gd", "learning_rate": 0.05},
-    "sgd": {"solver": "sgd", "learning_rate": 0.02},
-    "momentum": {"solver": "momentum", "learning_rate": 0.003},
-    "nesterov": {"solver": "momentum", "nesterov": True, "learning_rate": 0.003},
-    "adam": {"solver": "adam", "learning_rate": 0.02},
-}
+RULES = rules_at(0.003, gd=0.05, sgd=0.02, adam=0.02)
 PENALTIES = {
     "none": {},
     "l2": {"penalty": "l2", "alpha": 0.2},
@@ -115,7 +110,8 @@ def test_rare_features_are_shrunk_as_if_each_update_met_them(penalty, average, s
         options |= {"alpha": 0.02, "learning_rate": 2e-4}
     dense = fit(X, y, "sgd", **options)
     assert_same_model(fit(sparse.csr_array(X), y, "sgd", **options), dense)
-    assert average or 50 < np.count_nonzero(dense.coef_) < 1050
+    left = np.count_nonzero(dense.coef_)
+    assert 50 < left < (1101 if average else 1050)  # averages are exactly zero later than iterates
 
 
 @pytest.mark.parametrize(
@@ -135,7 +131,7 @@ def test_averages_of_what_an_l1_penalty_holds_at_zero_are_zero(options, alpha):
     options = options | {"penalty": "l1", "alpha": alpha, "learning_rate": "auto", "batch_size": 32}
     dense = fit(X, y, "sgd", **options)
     assert_same_model(fit(sparse.csr_array(X), y, "sgd", **options), dense, 1e-9)
-    assert alpha == 0.03 or np.any(dense.coef_ == 0.0)
+    assert np.count_nonzero(dense.coef_ == 0.0) >= {0.03: 0, 0.3: 1, 3.0: 40}[alpha]
 
 
 @pytest.mark.parametrize("batch_size", [1, 32])

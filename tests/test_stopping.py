@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import rules_at
 from reference import Descent, assert_close, loss_and_slope
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
@@ -13,13 +14,10 @@ from sklearn_sgdopt import GradientDescentRegressor, _samples, _training
 from sklearn_sgdopt._kernels import sampled_rows
 from sklearn_sgdopt._stopping import Patience
 
-RULES: dict[str, dict[str, Any]] = {
-    "gd": {"solver": "gd", "learning_rate": 0.1},
-    "sgd": {"solver": "sgd", "learning_rate": 0.05},
-    "momentum": {"solver": "momentum", "learning_rate": 0.02, "momentum": 0.5},
-    "nesterov": {"solver": "momentum", "nesterov": True, "learning_rate": 0.02, "momentum": 0.5},
-    "adam": {"solver": "adam", "learning_rate": 0.1, "epsilon": 1e-2},
-}
+RULES = rules_at(0.02, gd=0.1, sgd=0.05, adam=0.1)
+for name in ("momentum", "nesterov"):
+    RULES[name]["momentum"] = 0.5
+RULES["adam"]["epsilon"] = 1e-2
 PENALTIES = {
     "none": ({}, {}),
     "elasticnet": ({"penalty": "elasticnet", "alpha": 0.2, "l1_ratio": 0.5}, {"l1": 0.1, "l2": 0.1}),

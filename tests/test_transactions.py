@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import SOLVERS
 from scipy import sparse
 
 from sklearn_sgdopt import GradientDescentRegressor
 
 pytestmark = pytest.mark.filterwarnings("ignore:The loss was still falling")  # a few epochs are enough here
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 
 
 def problem(n=60, d=3, seed=0):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import sklearn
+from cases import SOLVERS
 from reference import LOSSES, assert_close, loss_and_slope, make_problem
 from scipy import sparse
 from sklearn.datasets import load_diabetes
@@ -11,8 +12,6 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 
 from sklearn_sgdopt import GradientDescentRegressor
-
-SOLVERS = ("gd", "sgd", "momentum", "adam")
 
 
 def split(rows=120, outputs=1, seed=0):

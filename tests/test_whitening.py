@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import SOLVERS, rules_at
 from reference import LOSSES, PLAIN, assert_close
 from scipy import sparse
 from sklearn.decomposition import PCA
@@ -17,14 +18,8 @@ from sklearn_sgdopt._samples import make_samples
 from sklearn_sgdopt._state import AVERAGE, FIRST, SECOND, SLOPE, State
 from sklearn_sgdopt._statistics import Moments
 
-SOLVERS = ("gd", "sgd", "momentum", "adam")
-RULES = {
-    "gd": {"solver": "gd", "learning_rate": 0.2},
-    "sgd": {"solver": "sgd", "learning_rate": 0.02},
-    "momentum": {"solver": "momentum", "learning_rate": 0.003},
-    "nesterov": {"solver": "momentum", "nesterov": True, "learning_rate": 0.003},
-    "adam": {"solver": "adam", "learning_rate": 0.05, "epsilon": 1e-4},
-}
+RULES = rules_at(0.003, gd=0.2, sgd=0.02, adam=0.05)
+RULES["adam"]["epsilon"] = 1e-4
 ROWS = 96
 
 

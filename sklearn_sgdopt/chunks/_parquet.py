@@ -24,7 +24,8 @@ class ParquetChunks(Chunks):
 
     Row groups are read one at a time, in a new random order each pass, and mixed. A thread reads ahead of
     the consumer. Memory grows with ``mix`` row groups, up to 200 MiB, and with the length
-    of a chunk, but not with the length of the files. pyarrow is needed, the extra ``arrow``.
+    of a chunk, but not with the length of the files. Files that fit into that are read once for all epochs
+    of `fit_chunks`. pyarrow is needed, the extra ``arrow``.
 
     Parameters
     ----------
