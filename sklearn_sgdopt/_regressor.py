@@ -114,7 +114,8 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
     power_t : float, default=0.25
         Exponent of "invscaling".
     momentum : float, default=0.9
-        The inertia :math:`\eta`, in [0, 1).
+        The inertia :math:`\eta`, in [0, 1). In white coordinates with ``learning_rate="auto"``, it and
+        `beta_1` grow to their values over the first updates.
     nesterov : bool, default=False
         With solver "momentum": step along :math:`g_k + \eta m_k`.
     beta_1, beta_2 : float, default=0.9, 0.999
