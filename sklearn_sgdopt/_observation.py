@@ -87,7 +87,7 @@ def _coordinates(state: State, before: Moments, problem: Problem) -> Coordinates
         new = old
         state.mass_of_scale = now.mass if same else state.mass_of_scale
     center = center_of(now, settings, samples)
-    return new if same and (center == old.center).all() else new._replace(center=center)
+    return new if (center == new.center).all() else new._replace(center=center)
 
 
 def new_coordinates(now: Moments, samples: Samples, settings: Settings, *, least: float) -> Coordinates:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sklearn_sgdopt import _kernels
 from sklearn_sgdopt._losses import Loss
-from sklearn_sgdopt._statistics import Curvature
+from sklearn_sgdopt._statistics import TINY, Curvature
 
 # Numbers of the rules in the kernels, and the solvers: each is a rule, or a way to use one.
 RULES = {"sgd": 0, "momentum": 1, "nesterov": 2, "adam": 3}
@@ -62,6 +62,11 @@ class Rates(NamedTuple):
     own: float = 0.0
 
 
+def inverse(curvature: float) -> float:
+    """Return the rate of a curvature; 1 where there is none."""
+    return 1.0 / curvature if curvature >= TINY else 1.0
+
+
 class UpdateRule(NamedTuple):
     """A solver with the lecture's symbols; a ``rate`` of None is automatic."""
 
@@ -112,7 +117,7 @@ class UpdateRule(NamedTuple):
         inertia = 1.0 - self.momentum if self.solver == "momentum" and loss.is_smooth else 1.0
         if batches.is_exact or self.solver == "gd":
             bound = curvature.shared + curvature.excess + l2
-            return Rates(1.0 / bound if bound > 0.0 else 1.0)
+            return Rates(inverse(bound))
         part = 1.0 / batches.nominal
         shared = (1.0 - part) * curvature.shared + curvature.excess / inertia + l2
         least = (
@@ -120,7 +125,7 @@ class UpdateRule(NamedTuple):
         )
         late = max(least, shared + NOISE * curvature.single * part / inertia)
         own = min(curvature.typical, NOISE * curvature.single) * part
-        return Rates(1.0 / late if late > 0.0 else 1.0, max(least, shared), own)
+        return Rates(inverse(late), max(least, shared), own)
 
     def inertia_at(self, age: float) -> float:
         """Return eta or beta_1 after so many updates at the automatic rate, in white coordinates.

@@ -379,3 +379,31 @@ def test_held_out_samples_that_arrive_untransformed(solver):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make(solver, early_stopping=True).fit(scaled[:25], Y[:25], X_val=scaled[25:], **held_out)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_warm_start_on_the_same_samples_after_another_schedule_stays_centred(solver):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(10, 12)) + 3.0, rng.normal(size=10)
+    model = GradientDescentRegressor(solver, random_state=0).fit(X, y)
+    center = model._state.coordinates.center
+    model.set_params(warm_start=True, schedule="invscaling", epochs=10, tol=None).fit(X, y)
+    assert np.array_equal(model._state.coordinates.center, center)
+    assert max(model.loss_curve_[-10:]) <= 1.01 * model.loss_curve_[-11] + 1e-12
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_targets_whose_squares_nearly_vanish(solver):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 40))
+    y = 1e-154 + 1e-161 * (X[:, 0] + rng.normal(size=200))
+    model = GradientDescentRegressor(solver, random_state=0).fit(X, y)
+    assert np.isfinite(model.coef_).all()
+    assert np.allclose(model.predict(X), y, rtol=1e-5, atol=0.0)
+
+
+def test_samples_whose_squares_vanish_have_a_finite_rate():
+    plain = {"standardize": False, "fit_intercept": False, "loss": "huber"}
+    model = GradientDescentRegressor("gd", random_state=0, **plain).fit([[6e-161], [5e-161]], [1.0, 2.0])
+    assert np.isfinite(model.learning_rate_)
+    assert np.isfinite(model.coef_).all()

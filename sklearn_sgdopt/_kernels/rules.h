@@ -1,5 +1,7 @@
 // The lecture's update rules, one coordinate at a time, and what changes with the update's number t.
 #pragma once
+#include <float.h>
+
 #include "platform.h"
 #include "table.h"
 
@@ -92,10 +94,11 @@ inline bool must_land(const Rule &rule, double age) {
     return rule.slowing > 0.0 && inverse_at(rule, age) < 1.0 / rule.rate;
 }
 
-// The factor of a gradient whose square is `square` and along which the batch has the curvature `curved` / square.
+// The factor of a gradient whose square is `square` and along which the batch has the curvature `curved` / square; 1
+// where these are so small that an inverse would overflow.
 inline double landing_factor(const Rule &rule, double rate, double age, double square, double curved) {
     const double far = rate * lead_at(rule, age) * curved;
-    return far > square ? square / far : 1.0;
+    return far > square && far >= DBL_MIN ? square / far : 1.0;
 }
 
 // Take the residuals of a batch into the running mean of their roots.
