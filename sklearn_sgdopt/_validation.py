@@ -238,12 +238,12 @@ def check_rows(columns: Columns, X: Any, y: Any, *, suffix: str = "") -> tuple[A
     return values, target, single
 
 
-def _numeric_targets(name: str, y: Any, estimator: str) -> np.ndarray:
+def _numeric_targets(name: str, y: Any, kind: str) -> np.ndarray:
     """Return y as real numbers."""
     refuse_unusable(name, y)
     try:
         target = check_array(
-            y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name=name, estimator=estimator
+            y, ensure_2d=False, dtype=None, ensure_all_finite=False, input_name=name, estimator=kind
         )
         if target.dtype.kind in "fiub":
             return np.asarray(target)
