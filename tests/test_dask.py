@@ -24,6 +24,8 @@ from distributed import Client, LocalCluster, wait
 from sklearn_sgdopt import _cluster
 from sklearn_sgdopt.dask import DaskGradientDescentRegressor
 
+pytestmark = pytest.mark.slow  # clusters of processes
+
 FEATURES, LIMIT = 5, 60
 
 
