@@ -120,15 +120,14 @@ PARAMETERS: Mapping[str, Check] = {
 }
 
 
-_parameter_values = operator.attrgetter(*PARAMETERS)
+values_of = operator.attrgetter(*PARAMETERS)  # an estimator's parameters, in this order
 
 
-def check_parameters(estimator: Any, accepted: tuple[Any, ...] = ()) -> tuple[Any, ...]:
-    """Return the parameters' values; raise an error that names the first one out of its range.
+def check_parameters(values: tuple[Any, ...], accepted: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+    """Return the values of all parameters; raise an error that names the first one out of its range.
 
     Values that were ``accepted`` before, the same objects, are not looked at again.
     """
-    values = _parameter_values(estimator)
     if len(accepted) == len(values) and all(map(operator.is_, values, accepted)):
         return accepted
     for (name, (expected, accepts)), value in zip(PARAMETERS.items(), values, strict=True):
@@ -136,9 +135,10 @@ def check_parameters(estimator: Any, accepted: tuple[Any, ...] = ()) -> tuple[An
             raise InvalidParameterError(
                 f"The {name!r} parameter must be {expected}; got {shown(value)}.{hint(name, value, expected)}"
             )
-    if LOSSES[estimator.loss].needs_width and estimator.delta == 0:
+    given = dict(zip(PARAMETERS, values, strict=True))
+    if LOSSES[given["loss"]].needs_width and given["delta"] == 0:
         raise InvalidParameterError(
-            f"The 'delta' parameter must be above 0 with loss={estimator.loss!r}, which would be 0 "
+            f"The 'delta' parameter must be above 0 with loss={given['loss']!r}, which would be 0 "
             "everywhere; got 0."
         )
     return values

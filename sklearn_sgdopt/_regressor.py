@@ -18,7 +18,7 @@ from sklearn_sgdopt._diagnosis import tell
 from sklearn_sgdopt._hints import unknown_parameters, with_hints
 from sklearn_sgdopt._monitors import Outcome
 from sklearn_sgdopt._observation import observe
-from sklearn_sgdopt._parameters import PARAMETERS, advance, check_parameters, make_seed
+from sklearn_sgdopt._parameters import PARAMETERS, advance, check_parameters, make_seed, values_of
 from sklearn_sgdopt._problem import Inputs, Problem, make_problem, place
 from sklearn_sgdopt._settings import Settings
 from sklearn_sgdopt._state import State
@@ -497,7 +497,7 @@ class GradientDescentRegressor(CallbackSupportMixin, MultiOutputMixin, Regressor
         """Return the checked values of all parameters and the settings that they make."""
         state: State | None = vars(self).get("_state")
         known = state.resolved if state is not None and state.resolved else ((), None)
-        values = check_parameters(self, known[0])
+        values = check_parameters(values_of(self), known[0])
         if stream and self.schedule == "cosine":
             raise ValueError("schedule='cosine' needs an end to run to: use it with fit, not partial_fit.")
         if known[1] is not None and values is known[0]:
